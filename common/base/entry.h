@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/ids.h"
+
+namespace lefting {
+
+/// One device's counter in a version vector; 1 to 2^53-1.
+struct VersionCounter {
+  ShortId device;
+  std::uint64_t counter = 0;
+  auto operator<=>(const VersionCounter&) const = default;
+};
+
+/// Which changes a version contains. Sorted by device, each device at most once; empty: unknown.
+using VersionVector = std::vector<VersionCounter>;
+
+/// What peers tell each other of one path. Source: docs/PROTOCOL.md, "File entry".
+struct Entry {
+  std::string path;  ///< relative to the share, '/' between components, any bytes but NUL
+  std::uint64_t size = 0;
+  std::int64_t mtime_ns = 0;
+  std::uint32_t mode = 0644;  ///< permission bits, 0 to 0777
+  std::optional<Sha256> hash;
+  VersionVector version;
+  bool deleted = false;  ///< a tombstone; size is 0
+  bool operator==(const Entry&) const = default;
+};
+
+/// What is known here of one path: the entry, and what only this machine needs.
+struct Record {
+  Entry entry;
+  std::uint64_t sequence = 0;  ///< when it last changed here, in this index's order
+  std::int64_t ctime_ns = 0;   ///< as lstat saw it last: with inode, tells an edit that kept mtime
+  std::uint64_t inode = 0;
+  bool operator==(const Record&) const = default;
+};
+
+/// A wish to have one version of one file.
+struct Ticket {
+  std::uint64_t id = 0;  ///< order of arrival; a newer wish for the same path has a new id
+  Entry wanted;
+  std::uint64_t sources = 0;       ///< bit S: the peer in slot S has it
+  std::vector<std::uint8_t> done;  ///< bit B (of byte B/8, lowest first): block B is in the partial
+  bool operator==(const Ticket&) const = default;
+};
+
+/// Most peers an instance knows: a ticket's sources are a 64-bit word.
+inline constexpr int kMaxPeers = 64;
+
+/// The size of the pieces in which a ticket's file is fetched and recorded, in bytes: 1 MiB, and
+/// more for files beyond 16 GiB, so that a ticket's record stays small.
+constexpr std::uint64_t block_bytes(std::uint64_t size_bytes) {
+  std::uint64_t block = 1u << 20;
+  while (block < (16u << 20) && size_bytes / block > 16384) block *= 2;
+  return block;
+}
+constexpr std::uint64_t block_count(std::uint64_t size_bytes) {
+  const std::uint64_t block = block_bytes(size_bytes);
+  return (size_bytes + block - 1) / block;
+}
+
+/// Another machine that runs Lefting, as the peer list has it.
+struct Peer {
+  int slot = -1;                   ///< 0 to kMaxPeers-1
+  std::optional<DeviceId> device;  ///< unknown for a plain peer that has not said hello yet
+  std::string name;                ///< for people, as the peer said it
+  std::string address;             ///< HOST:PORT to reach it; empty: it must come to us
+  IndexId index = 0;               ///< of its index, as last heard
+  std::uint64_t seen = 0;          ///< last of its changes that are safely stored here
+  std::uint64_t told = 0;          ///< last of our changes that it said it has stored
+  bool operator==(const Peer&) const = default;
+};
+
+}  // namespace lefting

@@ -1,0 +1,113 @@
+#include "common/net/connection.h"
+
+#include <algorithm>
+
+#include "common/base/os.h"
+#include "common/net/stream.h"
+
+namespace lefting::net {
+
+namespace {
+
+/// Memory for a frame's data is taken in steps no larger than what has come so far, or this: a
+/// peer that only promises data costs no more.
+constexpr std::size_t kFirstStepBytes = 1u << 20;
+
+/// A plain peer that meets TLS: no frame begins like this.
+Status check_plain(Connection::Stream& stream, std::byte first) {
+  if (stream.device || (first != kTlsHandshake && first != kTlsAlert)) return {};
+  if (first == kTlsHandshake) {
+    send_mismatch(stream,
+                  "this peer was started with --plain; start both peers with --plain, or neither");
+  }
+  Error mismatch = stream.error(Fault::needs_tls, "read from");
+  mismatch.advice = kMismatchAdvice;
+  return mismatch;
+}
+
+}  // namespace
+
+Connection::Connection(std::unique_ptr<Stream> stream) : stream_{std::move(stream)} {}
+Connection::Connection(Connection&&) noexcept = default;
+Connection& Connection::operator=(Connection&&) noexcept = default;
+Connection::~Connection() = default;
+
+const std::optional<DeviceId>& Connection::device() const { return stream_->device; }
+const Address& Connection::remote() const { return stream_->remote; }
+int Connection::fd() const { return stream_->socket.get(); }
+bool Connection::buffered() const { return stream_->buffered(); }
+
+Result<wire::FrameSizes> Connection::begin_frame(milliseconds wait) {
+  Stream& stream = *stream_;
+  if (auto done = stream.skip_rest(); !done) return done.error();
+  const Deadline deadline = deadline_in(wait);
+  // Asked before anything is read, so that a peer that never pauses can't keep us from leaving.
+  if (stream.stopping()) return stream.error(Fault::stopped, "read from");
+  std::array<std::byte, wire::kPreambleBytes> preamble;
+  const auto came = stream.read_some(preamble, deadline);
+  if (!came) return came.error();
+  if (std::exchange(stream.first_frame, false)) {
+    if (auto plain = check_plain(stream, preamble[0]); !plain) return plain.error();
+  }
+  if (auto done = stream.read_exactly(std::span{preamble}.subspan(came.value())); !done) {
+    return done.error();
+  }
+  auto sizes = wire::decode_sizes(preamble);
+  if (!sizes) return sizes.error();
+  stream.header_left = sizes.value().header;
+  stream.data_left = sizes.value().data;
+  return sizes;
+}
+
+Result<std::string> Connection::read_header() {
+  std::string header(std::exchange(stream_->header_left, 0), '\0');
+  auto done = stream_->read_exactly(std::as_writable_bytes(std::span{header}));
+  if (!done) return done.error();
+  return header;
+}
+
+Status Connection::read_data(std::span<std::byte> into) {
+  LEFTING_ASSERT(stream_->header_left == 0 && into.size() <= stream_->data_left);
+  stream_->data_left -= static_cast<std::uint32_t>(into.size());
+  return stream_->read_exactly(into);
+}
+
+Result<ReceivedFrame> Connection::receive(milliseconds wait) {
+  const auto sizes = begin_frame(wait);
+  if (!sizes) return sizes.error();
+  ReceivedFrame frame;
+  auto header = read_header();
+  if (!header) return header.error();
+  frame.header = header.take();
+  while (frame.data.size() < sizes.value().data) {
+    const std::size_t have = frame.data.size();
+    const std::size_t step = std::max(have, kFirstStepBytes);
+    frame.data.resize(std::min<std::size_t>(sizes.value().data, have + step));
+    if (auto done = read_data(std::span{frame.data}.subspan(have)); !done) return done.error();
+  }
+  return frame;
+}
+
+Status Connection::send(std::string_view header, std::span<const std::byte> data) {
+  LEFTING_ASSERT(data.size() <= wire::kMaxDataBytes);
+  return send_begin(header, static_cast<std::uint32_t>(data.size()), data);
+}
+
+Status Connection::send_begin(std::string_view header, std::uint32_t data_size,
+                              std::span<const std::byte> first) {
+  LEFTING_ASSERT(stream_->send_left == 0 && first.size() <= data_size);
+  LEFTING_ASSERT(header.size() <= wire::kMaxHeaderBytes);
+  const auto preamble = wire::encode_sizes({static_cast<std::uint32_t>(header.size()), data_size});
+  stream_->send_left = data_size - static_cast<std::uint32_t>(first.size());
+  const std::array<std::span<const std::byte>, 3> pieces{preamble, std::as_bytes(std::span{header}),
+                                                         first};
+  return stream_->write(pieces);
+}
+
+Status Connection::send_more(std::span<const std::byte> data) {
+  LEFTING_ASSERT(data.size() <= stream_->send_left);
+  stream_->send_left -= static_cast<std::uint32_t>(data.size());
+  return stream_->write({&data, 1});
+}
+
+}  // namespace lefting::net

@@ -1,0 +1,276 @@
+#include "common/share/partial.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <utility>
+
+#include "common/base/os.h"
+#include "common/share/path.h"
+
+namespace lefting::share {
+
+namespace {
+
+static_assert(kChangedMeanwhile == EBUSY);
+
+Error changed(std::string_view path) {
+  return os_error(kChangedMeanwhile, "keep", std::string{path},
+                  "it was changed here meanwhile and is looked at again");
+}
+
+struct timespec to_timespec(std::int64_t ns) {
+  std::int64_t seconds = ns / 1'000'000'000;
+  std::int64_t rest = ns % 1'000'000'000;
+  if (rest < 0) {
+    --seconds;
+    rest += 1'000'000'000;
+  }
+  return {.tv_sec = seconds, .tv_nsec = rest};
+}
+
+/// Without ctime: a rename has changed that.
+bool same_but_ctime(const FileStat& a, const FileStat& b) {
+  return a.type == b.type && a.size == b.size && a.mtime_ns == b.mtime_ns && a.inode == b.inode;
+}
+
+bool is_expected(const std::optional<FileStat>& now, const FileStat& expected) {
+  return now && same_but_ctime(*now, expected) && now->ctime_ns == expected.ctime_ns;
+}
+
+int rename_at(const Place& place, const std::string& from, const std::string& to, unsigned flags) {
+  const int folder = place.folder.get();
+  return ::renameat2(folder, from.c_str(), folder, to.c_str(), flags);
+}
+
+Status reserve(int fd, std::uint64_t size_bytes) {
+  const auto size = static_cast<off_t>(size_bytes);
+  // One block is written at once anyhow; more is reserved, so that a full disk shows here.
+  if (size_bytes > (1u << 20) && retry_eintr([&] { return ::fallocate(fd, 0, 0, size); }) == 0) {
+    return {};
+  }
+  if (size_bytes > (1u << 20) && errno != EOPNOTSUPP) return os_error(errno, "reserve room");
+  if (::ftruncate(fd, size) != 0) return os_error(errno, "set size");
+  return {};
+}
+
+}  // namespace
+
+PartialFile::PartialFile(std::string path, Place place, std::string partial, UniqueFd fd,
+                         bool resumed)
+    : path_{std::move(path)},
+      place_{std::move(place)},
+      partial_{std::move(partial)},
+      fd_{std::move(fd)},
+      resumed_{resumed} {}
+
+Result<PartialFile> PartialFile::open(const Share& share, std::string_view path,
+                                      std::uint64_t size_bytes, bool resume) {
+  auto place = share.place(path, true);
+  if (!place) return place.error();
+  const int folder = place.value().folder.get();
+  const std::string partial = partial_name(place.value().name);
+  const auto give = [&](UniqueFd fd, bool resumed) {
+    return PartialFile{std::string{path}, place.take(), partial, std::move(fd), resumed};
+  };
+  if (resume) {
+    UniqueFd old{::openat(folder, partial.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
+    auto stat = old ? stat_fd(old.get()) : Result<FileStat>{os_error(errno, "open", partial)};
+    if (stat && stat.value().type == FileType::file && stat.value().size == size_bytes) {
+      return give(std::move(old), true);
+    }
+  }
+  if (::unlinkat(folder, partial.c_str(), 0) != 0 && errno != ENOENT) {
+    return os_error(errno, "remove old partial file of", std::string{path});
+  }
+  UniqueFd fd{
+      ::openat(folder, partial.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
+  if (!fd) return os_error(errno, "create partial file of", std::string{path});
+  if (auto reserved = reserve(fd.get(), size_bytes); !reserved) {
+    ::unlinkat(folder, partial.c_str(), 0);
+    share.prune(split_path(path).folder);
+    return os_error(reserved.error().code.value(), reserved.error().operation, std::string{path});
+  }
+  return give(std::move(fd), false);
+}
+
+Status PartialFile::write(std::span<const std::byte> bytes, std::uint64_t offset) {
+  auto done = pwrite_all(fd_.get(), bytes, offset);
+  if (!done) return os_error(done.error().code.value(), "write", path_);
+  return {};
+}
+
+Status PartialFile::finish(std::uint32_t mode, std::int64_t mtime_ns) {
+  const struct timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, to_timespec(mtime_ns)};
+  if (::fchmod(fd_.get(), mode) != 0) return os_error(errno, "set mode of", path_);
+  if (::futimens(fd_.get(), times) != 0) return os_error(errno, "set mtime of", path_);
+  return {};
+}
+
+void PartialFile::start_sync() const {
+  // A hint only: sync_content waits for the data, whatever comes of this.
+  ::sync_file_range(fd_.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+Status PartialFile::sync_content() const {
+  if (::fsync(fd_.get()) != 0) return os_error(errno, "fsync", path_);
+  return {};
+}
+
+Status PartialFile::put_new() {
+  if (rename_at(place_, partial_, place_.name, RENAME_NOREPLACE) == 0) return {};
+  if (errno == EINVAL) {  // a file system that can't look and rename in one step
+    auto now = stat_at(place_.folder.get(), place_.name);
+    if (!now) return now.error();
+    if (now.value()) return changed(path_);
+    if (rename_at(place_, partial_, place_.name, 0) == 0) return {};
+  }
+  if (errno != EEXIST) return os_error(errno, "rename", path_);
+  // An empty folder is not recorded, so it gives way; with something in it, it doesn't.
+  if (::unlinkat(place_.folder.get(), place_.name.c_str(), AT_REMOVEDIR) == 0) {
+    if (rename_at(place_, partial_, place_.name, RENAME_NOREPLACE) == 0) return {};
+    return os_error(errno, "rename", path_);
+  }
+  if (errno == ENOTDIR) return changed(path_);
+  return os_error(EISDIR, "rename", path_, "a folder of that name is in the way");
+}
+
+Status PartialFile::exchange(const FileStat& expected) {
+  auto now = stat_at(place_.folder.get(), place_.name);
+  if (!now) return now.error();
+  if (!is_expected(now.value(), expected)) return changed(path_);
+  if (rename_at(place_, partial_, place_.name, RENAME_EXCHANGE) != 0) {
+    if (errno == ENOENT) return changed(path_);
+    if (errno != EINVAL) return os_error(errno, "rename", path_);
+    if (rename_at(place_, partial_, place_.name, 0) != 0) return os_error(errno, "rename", path_);
+    return {};
+  }
+  // Between the look and the exchange somebody may still have written: then it goes back.
+  auto old = stat_at(place_.folder.get(), partial_);
+  if (!old || !old.value() || !same_but_ctime(*old.value(), expected)) {
+    if (rename_at(place_, partial_, place_.name, RENAME_EXCHANGE) != 0) {
+      return os_error(errno, "give back", path_);
+    }
+    return changed(path_);
+  }
+  if (::unlinkat(place_.folder.get(), partial_.c_str(), 0) != 0) {
+    return os_error(errno, "remove old version of", path_);
+  }
+  return {};
+}
+
+Result<FileStat> PartialFile::publish(const std::optional<FileStat>& expected) {
+  auto done = expected ? exchange(*expected) : put_new();
+  if (!done) return done.error();
+  return stat_fd(fd_.get());
+}
+
+Status PartialFile::discard() {
+  if (::unlinkat(place_.folder.get(), partial_.c_str(), 0) != 0 && errno != ENOENT) {
+    return os_error(errno, "remove partial file of", path_);
+  }
+  return {};
+}
+
+Status sync_folder(const Share& share, std::string_view folder) {
+  auto fd = share.open_folder(folder);
+  if (!fd) return fd.error().code.value() == ENOENT ? Status{} : Status{fd.error()};
+  if (::fsync(fd.value().get()) != 0) return os_error(errno, "fsync folder", std::string{folder});
+  return {};
+}
+
+Status discard_partial(const Share& share, std::string_view path) {
+  auto place = share.place(path, false);
+  if (!place) return {};  // no folder, no partial file
+  const std::string partial = partial_name(place.value().name);
+  if (::unlinkat(place.value().folder.get(), partial.c_str(), 0) == 0) {
+    share.prune(split_path(path).folder);
+    return {};
+  }
+  if (errno == ENOENT) return {};
+  return os_error(errno, "remove partial file of", std::string{path});
+}
+
+namespace {
+
+/// Gives an expected file another name in its folder; if it proves to be another, the old one.
+Status move_away(const Place& place, std::string_view path, const FileStat& expected,
+                 const std::string& to) {
+  auto now = stat_at(place.folder.get(), place.name);
+  if (!now) return now.error();
+  if (!is_expected(now.value(), expected)) return changed(path);
+  if (rename_at(place, place.name, to, RENAME_NOREPLACE) != 0) {
+    return os_error(errno, "rename", std::string{path});
+  }
+  auto moved = stat_at(place.folder.get(), to);
+  if (moved && moved.value() && same_but_ctime(*moved.value(), expected)) return {};
+  if (rename_at(place, to, place.name, RENAME_NOREPLACE) != 0) {
+    return os_error(errno, "give back", std::string{path});
+  }
+  return changed(path);
+}
+
+}  // namespace
+
+Status remove_file(const Share& share, std::string_view path, const FileStat& expected) {
+  auto place = share.place(path, false);
+  if (!place) return place.error();
+  const Place& here = place.value();
+  const std::string aside = partial_name(here.name);
+  if (::unlinkat(here.folder.get(), aside.c_str(), 0) != 0 && errno != ENOENT) {
+    return os_error(errno, "remove partial file of", std::string{path});
+  }
+  if (auto moved = move_away(here, path, expected, aside); !moved) return moved;
+  if (::unlinkat(here.folder.get(), aside.c_str(), 0) != 0) {
+    return os_error(errno, "remove", std::string{path});
+  }
+  return {};
+}
+
+Status rename_file(const Share& share, std::string_view path, const FileStat& expected,
+                   std::string_view new_name) {
+  auto place = share.place(path, false);
+  if (!place) return place.error();
+  return move_away(place.value(), path, expected, std::string{new_name});
+}
+
+Result<FileStat> link_file(const Share& share, std::string_view path, const FileStat& expected,
+                           std::string_view second_name) {
+  auto place = share.place(path, false);
+  if (!place) return place.error();
+  const int folder = place.value().folder.get();
+  const std::string& name = place.value().name;
+  auto now = stat_at(folder, name);
+  if (!now) return now.error();
+  if (!is_expected(now.value(), expected)) return changed(path);
+  const std::string second{second_name};
+  if (::linkat(folder, name.c_str(), folder, second.c_str(), 0) != 0) {
+    return os_error(errno, "link", std::string{path});
+  }
+  now = stat_at(folder, name);
+  if (!now) return now.error();
+  if (!now.value() || !same_but_ctime(*now.value(), expected)) return changed(path);
+  return *now.value();
+}
+
+Result<FileStat> set_metadata(const Share& share, std::string_view path, const FileStat& expected,
+                              std::uint32_t mode, std::int64_t mtime_ns) {
+  auto fd = share.open_file(path);
+  if (!fd) return fd.error();
+  auto now = stat_fd(fd.value().get());
+  if (!now) return now.error();
+  if (!is_expected(now.value(), expected)) return changed(path);
+  if (now.value().mode == mode && now.value().mtime_ns == mtime_ns) return now.value();
+  const struct timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, to_timespec(mtime_ns)};
+  if (::fchmod(fd.value().get(), mode) != 0)
+    return os_error(errno, "set mode of", std::string{path});
+  if (::futimens(fd.value().get(), times) != 0) {
+    return os_error(errno, "set mtime of", std::string{path});
+  }
+  return stat_fd(fd.value().get());
+}
+
+}  // namespace lefting::share

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "common/base/result.h"
+#include "common/share/share.h"
+
+namespace lefting::share {
+
+/// Why a name was not given: what stands there is not what was expected. Code: EBUSY.
+inline constexpr int kChangedMeanwhile = 16;
+
+/// A file on its way: NAME.lefting beside its place, of full size from the start.
+///
+/// The order is: write, finish, sync_content, publish, sync_folder. Only then may anybody be told
+/// that the file is here. Not published, it stays for a later resume; discard() takes it away.
+class PartialFile {
+ public:
+  /// Opens the one that is there where `resume` says so and its size is right, or makes it.
+  /// Errors: ENOSPC (nothing is left behind then), and whatever opening brings.
+  static Result<PartialFile> open(const Share& share, std::string_view path,
+                                  std::uint64_t size_bytes, bool resume);
+
+  int fd() const { return fd_.get(); }
+  const std::string& path() const { return path_; }
+  /// True if what was there could be taken up: done blocks still hold.
+  bool resumed() const { return resumed_; }
+
+  Status write(std::span<const std::byte> bytes, std::uint64_t offset);
+  /// Sets permission bits and mtime; nothing may be written after.
+  Status finish(std::uint32_t mode, std::int64_t mtime_ns);
+  /// Begins to write back, so that a wave of sync_content waits for the disk only once.
+  void start_sync() const;
+  Status sync_content() const;
+
+  /// Gives the file its name. `expected` is what must stand there now: nothing, or a file with
+  /// this size, mtime, ctime and inode. What stood there is gone after that.
+  /// Returns   the file's stat under its name.
+  /// Errors    kChangedMeanwhile: something else stands there, nothing is changed.
+  Result<FileStat> publish(const std::optional<FileStat>& expected);
+
+  Status discard();
+
+ private:
+  PartialFile(std::string path, Place place, std::string partial, UniqueFd fd, bool resumed);
+  Status put_new();
+  Status exchange(const FileStat& expected);
+
+  std::string path_;
+  Place place_;
+  std::string partial_;
+  UniqueFd fd_;
+  bool resumed_ = false;
+};
+
+/// Removes the partial file of `path`, if there is one.
+Status discard_partial(const Share& share, std::string_view path);
+
+/// Puts on disk what was renamed or removed in a folder; one that is gone needs nothing.
+Status sync_folder(const Share& share, std::string_view folder);
+
+/// Removes a file that must be `expected` (size, mtime, ctime, inode); sync_folder is up to the
+/// caller, here and in the next two. Errors: kChangedMeanwhile: it is another now, and stays.
+Status remove_file(const Share& share, std::string_view path, const FileStat& expected);
+
+/// Gives a file a new name in its folder; it must be `expected`, and the new name free (EEXIST).
+Status rename_file(const Share& share, std::string_view path, const FileStat& expected,
+                   std::string_view new_name);
+
+/// Gives a file a second name in its folder (EEXIST: taken); it must be `expected`. The path never
+/// vanishes meanwhile. Returns its stat after that: a link changes ctime.
+Result<FileStat> link_file(const Share& share, std::string_view path, const FileStat& expected,
+                           std::string_view second_name);
+
+/// Sets permission bits and mtime of a file that must be `expected`. Returns its stat after that.
+Result<FileStat> set_metadata(const Share& share, std::string_view path, const FileStat& expected,
+                              std::uint32_t mode, std::int64_t mtime_ns);
+
+}  // namespace lefting::share

@@ -1,0 +1,32 @@
+#include "common/share/path.h"
+
+#include <fmt/core.h>
+#include <xxhash.h>
+
+namespace lefting::share {
+
+bool is_partial_name(std::string_view name) { return name.ends_with(kPartialSuffix); }
+
+std::string partial_name(std::string_view name) {
+  constexpr std::size_t kMaxName = 255;
+  if (name.size() + kPartialSuffix.size() <= kMaxName) {
+    return std::string{name} + std::string{kPartialSuffix};
+  }
+  const std::string hash = fmt::format(".{:016x}", XXH3_64bits(name.data(), name.size()));
+  const std::size_t room = kMaxName - hash.size() - kPartialSuffix.size();
+  return std::string{name.substr(0, room)} + hash + std::string{kPartialSuffix};
+}
+
+SplitPath split_path(std::string_view path) {
+  const auto slash = path.rfind('/');
+  if (slash == path.npos) return {"", path};
+  return {path.substr(0, slash), path.substr(slash + 1)};
+}
+
+std::string join_path(std::string_view folder, std::string_view name) {
+  std::string out{folder};
+  if (!out.empty()) out += '/';
+  return out += name;
+}
+
+}  // namespace lefting::share

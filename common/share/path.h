@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace lefting::share {
+
+/// Ends the name of a file that is being received; such names are never listed, served, accepted.
+inline constexpr std::string_view kPartialSuffix = ".lefting";
+
+bool is_partial_name(std::string_view name);
+
+/// The name of the partial file of `name`: NAME.lefting. Where that is beyond the 255 bytes that a
+/// name may have, the front of NAME and a hash of all of it.
+std::string partial_name(std::string_view name);
+
+struct SplitPath {
+  std::string_view folder;  ///< "" for the share itself
+  std::string_view name;
+};
+SplitPath split_path(std::string_view path);
+/// "folder/name", or "name" where `folder` is "".
+std::string join_path(std::string_view folder, std::string_view name);
+
+}  // namespace lefting::share

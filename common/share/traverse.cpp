@@ -1,0 +1,107 @@
+#include "common/share/traverse.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "common/share/path.h"
+
+namespace lefting::share {
+
+namespace {
+
+struct CloseDir {
+  void operator()(DIR* dir) const { ::closedir(dir); }
+};
+
+class Traversal {
+ public:
+  Traversal(const Share& share, const Visitor& visitor) : share_{share}, visitor_{visitor} {}
+
+  TraversalCounts run(const std::string& from) {
+    pending_.push_back(from);
+    while (!pending_.empty() && !ended_) {
+      const std::string folder = std::move(pending_.back());
+      pending_.pop_back();
+      read_folder(folder);
+    }
+    return counts_;
+  }
+
+ private:
+  void trouble(const Error& error) {
+    // What vanished while we looked is no trouble: its absence is seen by who compares.
+    if (error.code.value() == ENOENT || error.code.value() == ENOTDIR) return;
+    ++counts_.unreadable;
+    visitor_.trouble(error);
+  }
+
+  void read_folder(const std::string& folder) {
+    auto fd = share_.open_folder(folder);
+    if (!fd) return trouble(fd.error());
+    visitor_.folder(folder);
+    ++counts_.folders;
+    const int folder_fd = fd.value().get();
+    const std::unique_ptr<DIR, CloseDir> dir{::fdopendir(folder_fd)};
+    if (!dir) return trouble(os_error(errno, "read folder", folder));
+    static_cast<void>(fd.value().release());  // closedir closes it
+    path_ = folder;
+    if (!path_.empty()) path_ += '/';
+    const std::size_t prefix = path_.size();
+    while (!ended_) {
+      errno = 0;
+      const dirent* item = ::readdir(dir.get());
+      if (item == nullptr) {
+        if (errno != 0) trouble(os_error(errno, "read folder", folder));
+        return;
+      }
+      if (std::strcmp(item->d_name, ".") == 0 || std::strcmp(item->d_name, "..") == 0) continue;
+      path_.resize(prefix);
+      path_ += item->d_name;
+      visit(folder_fd, *item);
+    }
+  }
+
+  void visit(int folder_fd, const dirent& item) {
+    if (path_.size() > 4096) {
+      return trouble(os_error(ENAMETOOLONG, "look at", path_.substr(0, 200) + "…"));
+    }
+    if (item.d_type == DT_DIR) return pending_.push_back(path_);
+    if (item.d_type != DT_REG && item.d_type != DT_UNKNOWN) {
+      ++counts_.skipped;
+      return;
+    }
+    struct stat raw;
+    if (::fstatat(folder_fd, item.d_name, &raw, AT_SYMLINK_NOFOLLOW) != 0) {
+      return trouble(os_error(errno, "look at", path_));
+    }
+    const FileStat stat = to_file_stat(raw);
+    if (stat.type == FileType::folder) return pending_.push_back(path_);
+    if (stat.type == FileType::other || is_partial_name(item.d_name)) {
+      ++counts_.skipped;
+      if (stat.type == FileType::file) visitor_.partial(path_);
+      return;
+    }
+    ++counts_.files;
+    if (!visitor_.file(path_, stat)) ended_ = true;
+  }
+
+  const Share& share_;
+  const Visitor& visitor_;
+  std::vector<std::string> pending_;
+  std::string path_;
+  TraversalCounts counts_;
+  bool ended_ = false;
+};
+
+}  // namespace
+
+TraversalCounts traverse(const Share& share, const std::string& from, const Visitor& visitor) {
+  return Traversal{share, visitor}.run(from);
+}
+
+}  // namespace lefting::share

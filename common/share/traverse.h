@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "common/base/result.h"
+#include "common/share/share.h"
+
+namespace lefting::share {
+
+/// What a traversal tells.
+struct Visitor {
+  /// A regular file. False ends the traversal.
+  std::function<bool(const std::string& path, const FileStat& stat)> file;
+  /// A folder, before what is in it is read; "" is the share itself.
+  std::function<void(const std::string& path)> folder;
+  /// Something that could not be read; the traversal goes on.
+  std::function<void(const Error& error)> trouble;
+  /// A `.lefting` file.
+  std::function<void(const std::string& path)> partial;
+};
+
+struct TraversalCounts {
+  std::uint64_t files = 0;
+  std::uint64_t folders = 0;
+  std::uint64_t skipped = 0;     ///< symlinks, devices, sockets, FIFOs, partial files
+  std::uint64_t unreadable = 0;  ///< each was told to `trouble`
+};
+
+/// Visits every regular file below `from` ("" is the whole share), hidden ones included. Folders
+/// on other file systems are entered too; symlinks never are. Needs memory for one folder's names
+/// and for the folders still to come.
+TraversalCounts traverse(const Share& share, const std::string& from, const Visitor& visitor);
+
+}  // namespace lefting::share

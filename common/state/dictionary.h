@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/entry.h"
+#include "common/base/result.h"
+#include "common/base/shard.h"
+#include "common/state/segment.h"
+
+namespace lefting::state {
+
+/// The file dictionary: path → record, in the segment, one lock a shard.
+///
+/// 1. What is here is in the store before: so any shard can be made again from it.
+/// 2. Records only get newer: a lower or equal sequence never replaces a higher one.
+/// Any thread of any attached process may call any function.
+class Dictionary {
+ public:
+  using Emit = std::function<void(const Record&)>;
+  /// Calls `emit` for each of a shard's records in the store. Called with the shard locked; those
+  /// of other shards are passed over.
+  /// Throws where the store can't say; the shard then stays dirty.
+  using LoadShard = std::function<void(std::size_t shard, const Emit& emit)>;
+
+  /// `segment` must outlive the dictionary.
+  Dictionary(Segment& segment, LoadShard load);
+
+  std::optional<Record> find(std::string_view path) const;
+
+  /// What a traversal needs to see that a file has not changed: no copy of path, hash or version.
+  struct Stamp {
+    std::uint64_t size = 0;
+    std::int64_t mtime_ns = 0;
+    std::int64_t ctime_ns = 0;
+    std::uint64_t inode = 0;
+    std::uint32_t mode = 0;
+    bool deleted = false;
+  };
+  /// Finds, and notes that traversal `scan` (never 0) has met the path.
+  std::optional<Stamp> mark(std::string_view path, std::uint32_t scan);
+  /// Live (not deleted) paths of a shard that traversal `scan` has not met. After a shard was
+  /// loaded again these may be paths that it did meet, so look at the disk before believing it.
+  /// A path that apply() has put here since is not marked either; one that it replaced stays so.
+  std::vector<std::string> unmarked(std::size_t shard, std::uint32_t scan) const;
+
+  /// Puts a record that the store has, if it is newer than the one here. False: it was not.
+  /// Errors: the segment's limit is reached or memory is refused; nothing is changed then.
+  Result<bool> apply(const Record& record);
+
+  /// Copies a shard's records out under its lock, then calls `emit` for each without the lock.
+  void for_each(std::size_t shard, const Emit& emit) const;
+
+  /// Counters that are read without a lock, so only of shards that somebody has locked before.
+  struct Totals {
+    std::uint64_t files = 0;    ///< live
+    std::uint64_t bytes = 0;    ///< sum of their sizes
+    std::uint64_t deleted = 0;  ///< tombstones
+  };
+  Totals totals() const;
+  std::uint64_t reloads() const;  ///< how often a shard was loaded from the store
+
+ private:
+  Segment& segment_;
+  LoadShard load_;
+};
+
+}  // namespace lefting::state

@@ -1,0 +1,112 @@
+#include "common/store/sqlite.h"
+
+#include <sqlite3.h>
+
+#include "common/store/store.h"
+
+namespace lefting::store {
+
+void throw_store_error(sqlite3* database, const std::string& what) {
+  const int code = sqlite3_errcode(database);
+  const std::string cause = what + ": " + sqlite3_errmsg(database);
+  switch (code) {
+    case SQLITE_NOTADB:
+    case SQLITE_CORRUPT:
+      throw StoreError(cause +
+                           "; the store is damaged: move it away and start again, then the "
+                           "share is indexed anew",
+                       true);
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+      throw StoreError(cause + "; make room on the state folder's disk", false);
+    default:
+      throw StoreError(cause, false);
+  }
+}
+
+void execute(sqlite3* database, const char* sql) {
+  if (sqlite3_exec(database, sql, nullptr, nullptr, nullptr) != SQLITE_OK) {
+    throw_store_error(database, sql);
+  }
+}
+
+Statement::Statement(sqlite3* database, const char* sql) : database_{database} {
+  if (sqlite3_prepare_v3(database, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement_, nullptr) !=
+      SQLITE_OK) {
+    throw_store_error(database, sql);
+  }
+}
+
+Statement::~Statement() { sqlite3_finalize(statement_); }
+
+void Statement::check(int code) const {
+  if (code != SQLITE_OK) throw_store_error(database_, "bind");
+}
+
+Statement& Statement::bind(int at, std::uint64_t value) {
+  return bind(at, static_cast<std::int64_t>(value));
+}
+
+Statement& Statement::bind(int at, std::int64_t value) {
+  check(sqlite3_bind_int64(statement_, at, value));
+  return *this;
+}
+
+Statement& Statement::bind_blob(int at, std::span<const std::uint8_t> bytes) {
+  // A null pointer would bind NULL, and an empty blob is not that.
+  const void* data = bytes.empty() ? static_cast<const void*>("") : bytes.data();
+  check(sqlite3_bind_blob64(statement_, at, data, bytes.size(), SQLITE_STATIC));
+  return *this;
+}
+
+Statement& Statement::bind_blob(int at, std::string_view bytes) {
+  return bind_blob(at, {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+}
+
+Statement& Statement::bind_text(int at, std::string_view text) {
+  check(sqlite3_bind_text64(statement_, at, text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8));
+  return *this;
+}
+
+Statement& Statement::bind_null(int at) {
+  check(sqlite3_bind_null(statement_, at));
+  return *this;
+}
+
+bool Statement::step() {
+  switch (sqlite3_step(statement_)) {
+    case SQLITE_ROW:
+      return true;
+    case SQLITE_DONE:
+      return false;
+    default:
+      throw_store_error(database_, sqlite3_sql(statement_));
+  }
+}
+
+void Statement::reset() { sqlite3_reset(statement_); }
+
+void Statement::run() {
+  const Query ended{*this};
+  step();
+}
+
+std::uint64_t Statement::number(int column) const {
+  return static_cast<std::uint64_t>(signed_number(column));
+}
+
+std::int64_t Statement::signed_number(int column) const {
+  return sqlite3_column_int64(statement_, column);
+}
+
+bool Statement::is_null(int column) const {
+  return sqlite3_column_type(statement_, column) == SQLITE_NULL;
+}
+
+std::string_view Statement::blob(int column) const {
+  const void* data = sqlite3_column_blob(statement_, column);
+  const int bytes = sqlite3_column_bytes(statement_, column);
+  return {static_cast<const char*>(data), data == nullptr ? 0 : static_cast<std::size_t>(bytes)};
+}
+
+}  // namespace lefting::store

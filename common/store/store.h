@@ -1,0 +1,123 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/entry.h"
+#include "common/base/result.h"
+
+namespace lefting::store {
+
+/// The store can't be used; what() says why and what to do. Ends the process (run_role).
+class StoreError : public std::runtime_error {
+ public:
+  StoreError(const std::string& what, bool is_permanent)
+      : std::runtime_error{what}, permanent{is_permanent} {}
+  bool permanent;  ///< trying again can't help: damaged, foreign, or of a newer version
+};
+
+class Transaction;
+
+/// The durable copy (SQLite, WAL): records, tickets, peers. Tables: docs/STATE.md.
+///
+/// One connection, one mutex: any thread may call any function; a Transaction holds the mutex.
+/// Functions that read see the last commit of any process. All throw StoreError.
+class Store {
+ public:
+  /// Opens or makes it. Throws StoreError: no SQLite file, a foreign one, one of a newer version.
+  explicit Store(const std::string& path);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  /// Notes that an instance starts on it. After a crash of the machine (not of a process) the
+  /// last commits may be lost and peers may know sequence numbers that this store does not: the
+  /// sequence then jumps, so that none is given twice.
+  void begin_instance();
+
+  IndexId index_id();
+  std::uint64_t last_sequence();  ///< the highest given so far
+
+  std::optional<Record> find(std::string_view path);
+  using EmitRecord = std::function<void(const Record&)>;
+  void for_each_in_shard(std::size_t shard, const EmitRecord& emit);
+  /// The live (not deleted) paths below a folder.
+  std::vector<std::string> paths_below(std::string_view folder);
+  /// Records with sequence > `after`, in its order, at most `most`. Returns how many.
+  std::size_t changes_after(std::uint64_t after, std::size_t most, const EmitRecord& emit);
+  struct Count {
+    std::uint64_t files = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t deleted = 0;
+  };
+  Count count();
+
+  using EmitTicket = std::function<void(const Ticket&)>;
+  void for_each_ticket(const EmitTicket& emit);  ///< by id
+  std::vector<Ticket> tickets_from(std::uint64_t id);
+  std::optional<Ticket> find_ticket(std::string_view path);
+
+  std::vector<Peer> peers();
+
+ private:
+  friend class Transaction;
+  struct Database;
+  std::mutex mutex_;
+  std::unique_ptr<Database> database_;
+};
+
+/// One write transaction (BEGIN IMMEDIATE). Rolled back unless committed.
+///
+/// Takes no lock of the segment, and none may be taken while it lives (lock order: shard, store).
+class Transaction {
+ public:
+  explicit Transaction(Store& store);
+  ~Transaction();
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+
+  /// The number that the next put_record will get / the next new ticket.
+  std::uint64_t next_sequence() const;
+  std::uint64_t next_ticket() const;
+
+  /// Gives the record its sequence and stores it, if the path's record in the store still has
+  /// sequence `base` (0: there is none). False: somebody was faster, nothing is stored.
+  bool put_record(Record& record, std::uint64_t base);
+
+  /// Stores a new ticket and gives it its id, unless the path has one already: then false.
+  bool add_ticket(Ticket& ticket);
+  std::optional<Ticket> find_ticket(std::string_view path);
+  /// Stores a ticket in the place of the path's old one and gives it a new id.
+  void put_ticket(Ticket& ticket);
+  void set_ticket_sources(std::string_view path, std::uint64_t id, std::uint64_t sources);
+  void set_ticket_done(std::string_view path, std::uint64_t id,
+                       const std::vector<std::uint8_t>& done);
+  /// Only if the path's ticket still has that id.
+  void remove_ticket(std::string_view path, std::uint64_t id);
+
+  /// Slot -1 takes the lowest free one and sets it. Throws StoreError where all are taken.
+  void put_peer(Peer& peer);
+  /// Takes it out of the list and out of every ticket's sources.
+  void remove_peer(int slot);
+  std::optional<Peer> find_peer(int slot);
+
+  void commit();
+
+ private:
+  Store& store_;
+  std::unique_lock<std::mutex> lock_;
+  bool open_ = true;
+  std::uint64_t first_sequence_ = 0;
+  std::uint64_t next_sequence_ = 0;
+  std::uint64_t first_ticket_ = 0;
+  std::uint64_t next_ticket_ = 0;
+};
+
+}  // namespace lefting::store

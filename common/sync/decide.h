@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "common/base/entry.h"
+
+namespace lefting::sync {
+
+/// What an entry of a peer means for the record that is here.
+enum class Verdict {
+  same,        ///< the same version: nothing to do
+  ours_newer,  ///< the peer will take ours: nothing to do
+  take,        ///< theirs takes the place of ours, or of nothing
+  merge,       ///< the same content: only metadata and vector of the result
+  win,         ///< conflict, ours keeps the name and gets the result's vector
+  lose,        ///< conflict, theirs takes the name; ours, where it is content, is kept beside it
+};
+
+struct Decision {
+  Verdict verdict = Verdict::same;
+  Entry result;  ///< what will be recorded; only for take, merge, win, lose
+};
+
+/// Decides what `theirs` means, given `ours` (null: the path is unknown here). No I/O.
+///
+/// `self`, `now_ms`  who takes it and when: what comes without a version gets one of the taker's.
+/// Source            docs/PROTOCOL.md, "Which one is newer" and "Conflicts".
+Decision decide(const Entry* ours, const Entry& theirs, ShortId self, std::uint64_t now_ms);
+
+/// True if `candidate` should take the place of `wish` as what is wanted of a path: it is newer,
+/// or wins the conflict. Both are entries of peers.
+bool supersedes(const Entry& candidate, const Entry& wish);
+
+/// The name (last component) under which the loser of a conflict is kept:
+/// STEM.conflict-YYYYMMDD-HHMMSS-DEVICE8.EXT. `distinct` adds the content's hash, for the case that
+/// the plain name is taken by other content.
+std::string conflict_name(const Entry& loser, bool distinct);
+
+}  // namespace lefting::sync

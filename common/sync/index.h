@@ -1,0 +1,81 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "common/base/entry.h"
+#include "common/base/result.h"
+#include "common/state/dictionary.h"
+#include "common/state/role_board.h"
+#include "common/state/tickets.h"
+#include "common/store/store.h"
+
+namespace lefting::sync {
+
+/// A record to write, and the sequence of the one it was made from (0: there was none).
+struct Change {
+  Record record;
+  std::uint64_t base = 0;
+  std::uint64_t ticket = 0;  ///< the path's ticket that ends with this change; 0: none
+};
+
+/// A ticket, by what names it.
+struct TicketRef {
+  std::string path;
+  std::uint64_t id = 0;
+};
+
+/// Store and segment as one: writes go into the store first, then into the segment.
+///
+/// Any thread may call any function; writers of one program take turns, so that `inflight` has
+/// one meaning. Throws StoreError.
+class Index {
+ public:
+  /// All must outlive the index. `inflight` belongs to this program alone.
+  Index(store::Store& store, state::Dictionary& dictionary, state::TicketQueue& tickets,
+        state::Inflight& inflight);
+
+  /// Applies to the segment what a predecessor with the same `inflight` had only committed.
+  void replay();
+
+  /// Writes records and drops the tickets that end with them, and those that end without one
+  /// (`finished`): in one transaction, then in the segment. Records get their sequences. A change
+  /// whose base is no longer the path's record is left out, and its ticket stays.
+  ///
+  /// Returns   for each change, whether it was written.
+  /// Errors    the segment is full: what the store has is right, and a reload will find it.
+  Result<std::vector<bool>> commit(std::vector<Change>& changes,
+                                   const std::vector<TicketRef>& finished = {});
+
+  /// Runs `write` in a transaction and puts the tickets that it returns into the segment.
+  template <class Write>
+  Status write_tickets(Write&& write) {
+    const std::lock_guard turn{turn_};
+    store::Transaction transaction{store_};
+    inflight_.ticket.store(transaction.next_ticket());
+    const std::vector<Ticket> tickets = write(transaction);
+    for (const Ticket& ticket : tickets) {  // older ones too, where only sources were added
+      inflight_.ticket.store(std::min(inflight_.ticket.load(), ticket.id));
+    }
+    transaction.commit();
+    return apply_tickets(tickets);
+  }
+
+  store::Store& store() { return store_; }
+  const state::Dictionary& dictionary() const { return dictionary_; }
+  state::TicketQueue& tickets() { return tickets_; }
+
+ private:
+  Status apply_tickets(const std::vector<Ticket>& tickets);
+
+  store::Store& store_;
+  state::Dictionary& dictionary_;
+  state::TicketQueue& tickets_;
+  state::Inflight& inflight_;
+  std::mutex turn_;
+};
+
+}  // namespace lefting::sync

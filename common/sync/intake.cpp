@@ -1,0 +1,105 @@
+#include "common/sync/intake.h"
+
+#include <string>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/sync/decide.h"
+#include "common/sync/peer_facts.h"
+#include "common/sync/version.h"
+#include "common/wire/entry_list.h"
+
+namespace lefting::sync {
+
+namespace {
+
+/// A write transaction holds up every other program's, so it is kept short.
+constexpr std::size_t kWishesATransaction = 1000;
+
+bool same_version(const Entry& a, const Entry& b) {
+  if (a.version.empty() || b.version.empty()) {
+    return a.size == b.size && a.mtime_ns == b.mtime_ns && a.deleted == b.deleted;
+  }
+  return compare(a.version, b.version) == Order::equal;
+}
+
+/// Writes one wish; false if the path's ticket already stands for it or for something newer.
+bool put_wish(store::Transaction& transaction, Ticket& ticket) {
+  if (transaction.add_ticket(ticket)) return true;
+  auto old = transaction.find_ticket(ticket.wanted.path);
+  if (!old) return false;
+  if (same_version(old->wanted, ticket.wanted)) {
+    const std::uint64_t sources = old->sources | ticket.sources;
+    if (sources == old->sources) return false;
+    ticket = *old;
+    ticket.sources = sources;
+    transaction.set_ticket_sources(ticket.wanted.path, ticket.id, sources);
+    return true;
+  }
+  if (!supersedes(ticket.wanted, old->wanted)) return false;
+  // The same content under a newer version: its sources and blocks are as good as before.
+  if (old->wanted.hash && old->wanted.hash == ticket.wanted.hash) {
+    ticket.done = old->done;
+    ticket.sources |= old->sources;
+  }
+  transaction.put_ticket(ticket);
+  return true;
+}
+
+}  // namespace
+
+Intake::Intake(Index& index, state::PeerList& peers, ShortId self)
+    : index_{index}, peers_{peers}, self_{self} {}
+
+Result<Taken> Intake::take(int slot, const wire::Greeting& greeting,
+                           std::span<const std::byte> data) {
+  std::string raw;
+  std::string_view page{reinterpret_cast<const char*>(data.data()), data.size()};
+  if (greeting.encoding == wire::Encoding::zstd) {
+    auto unpacked = wire::decompress(data, greeting.raw_size);
+    if (!unpacked) return unpacked.error();
+    raw = unpacked.take();
+    page = raw;
+  }
+
+  Taken taken;
+  std::vector<Entry> wanted;
+  Status stored;
+  const std::uint64_t now = wall_ms();
+  const auto take_entry = [&](Entry&& entry) {
+    ++taken.entries;
+    const auto ours = index_.dictionary().find(entry.path);
+    const auto verdict = decide(ours ? &ours->entry : nullptr, entry, self_, now).verdict;
+    if (verdict == Verdict::same || verdict == Verdict::ours_newer) return;
+    wanted.push_back(std::move(entry));
+    if (wanted.size() >= kWishesATransaction && stored) stored = want(slot, wanted, taken);
+  };
+  const Status read =
+      page.empty() ? Status{} : wire::decode_entry_list(page, take_entry, taken.rejected);
+  if (stored && !wanted.empty()) stored = want(slot, wanted, taken);
+  if (!read) return read.error();
+  if (!stored) return stored.error();
+  update_peer(index_.store(), peers_, slot, [&](Peer& peer) {
+    if (greeting.index) take_range(peer, *greeting.index);
+    taken.seen = peer.seen;
+  });
+  return taken;
+}
+
+Status Intake::want(int slot, std::vector<Entry>& wanted, Taken& taken) {
+  auto stored = index_.write_tickets([&](store::Transaction& transaction) {
+    std::vector<Ticket> tickets;
+    for (Entry& entry : wanted) {
+      Ticket ticket;
+      ticket.wanted = std::move(entry);
+      ticket.sources = std::uint64_t{1} << slot;
+      if (put_wish(transaction, ticket)) tickets.push_back(std::move(ticket));
+    }
+    taken.wishes += tickets.size();
+    return tickets;
+  });
+  wanted.clear();
+  return stored;
+}
+
+}  // namespace lefting::sync

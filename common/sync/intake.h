@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "common/base/entry.h"
+#include "common/base/result.h"
+#include "common/state/peers.h"
+#include "common/sync/index.h"
+#include "common/wire/messages.h"
+
+namespace lefting::sync {
+
+/// What came of one page.
+struct Taken {
+  std::vector<wire::Rejected> rejected;
+  std::size_t entries = 0;
+  std::size_t wishes = 0;  ///< tickets that are new or have a new source
+  std::uint64_t seen = 0;  ///< of the peer's index, after this page
+};
+
+/// Takes lists of peers: compares them with our dictionary, and makes tickets of what we lack.
+/// Any thread may call; throws StoreError.
+class Intake {
+ public:
+  /// `self`: our own short ID. All must outlive the intake.
+  Intake(Index& index, state::PeerList& peers, ShortId self);
+
+  /// Takes one page of the peer in `slot`. When it returns, its tickets are safely stored.
+  ///
+  /// `greeting`  the header that came with it: encoding, index.
+  /// `data`      the page as it came.
+  /// Errors      too_large, bad_request: it is no list; what stood before the fault is taken.
+  Result<Taken> take(int slot, const wire::Greeting& greeting, std::span<const std::byte> data);
+
+ private:
+  Status want(int slot, std::vector<Entry>& wanted, Taken& taken);
+
+  Index& index_;
+  state::PeerList& peers_;
+  ShortId self_;
+};
+
+}  // namespace lefting::sync

@@ -1,0 +1,175 @@
+#include "downloader/batch.h"
+
+#include <algorithm>
+#include <bit>
+#include <set>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/share/path.h"
+
+namespace lefting::downloader {
+
+namespace {
+
+/// 0.25 s doubling to 5 min.
+std::uint64_t retry_after(std::uint32_t attempts) {
+  return std::min<std::uint64_t>(std::uint64_t{250} << std::min(attempts, 20u), 300'000);
+}
+
+bool is_stop(const Error& error) { return error.code == net::make_error_code(net::Fault::stopped); }
+
+}  // namespace
+
+Batch::Batch(RoleContext& context, const share::Share& share, Sources& sources)
+    : context_{context},
+      instance_{context.instance()},
+      share_{share},
+      sources_{sources},
+      site_{context, share} {}
+
+std::vector<Job*> Batch::in_stage(Job::Stage stage) {
+  std::vector<Job*> out;
+  for (Job& job : jobs_) {
+    if (job.stage == stage) out.push_back(&job);
+  }
+  return out;
+}
+
+void Batch::run(std::vector<state::TicketView> tickets) {
+  jobs_.clear();
+  jobs_.resize(tickets.size());
+  for (std::size_t i = 0; i < tickets.size(); ++i) {
+    jobs_[i].view = std::move(tickets[i]);
+    if (!context_.stopping()) site_.begin(jobs_[i]);
+  }
+  fetch_all();
+  finish_fetched();
+  sync_folders();
+  record_all();
+  settle_rest();
+  jobs_.clear();
+}
+
+void Batch::fetch_all() {
+  // Each round asks every source once; a job whose source failed finds another in the next.
+  int preferred = -1;
+  while (!context_.stopping()) {
+    std::array<std::vector<Job*>, kMaxPeers> by_source;
+    bool any = false;
+    for (Job* job : in_stage(Job::Stage::fetch)) {
+      const auto slot = sources_.pick(job->view.ticket.sources, job->view.attempts, preferred);
+      if (!slot) {
+        job->put_off("no source is online", state::kNoRetry);
+        continue;
+      }
+      by_source[static_cast<std::size_t>(*slot)].push_back(job);
+      preferred = *slot;
+      any = true;
+    }
+    if (!any) return;
+    for (int slot = 0; slot < kMaxPeers; ++slot) {
+      const auto& jobs = by_source[static_cast<std::size_t>(slot)];
+      if (!jobs.empty()) fetch_from(slot, jobs);
+    }
+  }
+}
+
+void Batch::fetch_from(int slot, const std::vector<Job*>& jobs) {
+  auto connection = sources_.open(slot);
+  if (!connection) return;  // it is offline now: the next round asks another
+  for (Job* job : jobs) {
+    if (!job->partial) site_.open_partial(*job);
+  }
+  Pipeline pipeline{site_, *connection.value(), instance_.settings.compress};
+  const Status fetched = pipeline.fetch(jobs);
+  if (!fetched) {
+    const Error& why = fetched.error();
+    if (why.code == wire::make_error_code(wire::Code::not_trusted)) {
+      instance_.peers.set_state(slot, state::PeerState::refused, why.advice);
+      instance_.wakes.supervisor.signal();
+    }
+    sources_.drop(slot, why, !is_stop(why));
+  }
+  for (Job* job : jobs) {
+    if (job->stage == Job::Stage::fetch && job->frontier == job->blocks) {
+      site_.prove(*job);
+    } else {
+      site_.save_done(*job);
+    }
+  }
+}
+
+void Batch::finish_fetched() {
+  const std::vector<Job*> fetched = in_stage(Job::Stage::fetched);
+  // One wave: the first fsync writes the journal for all, the others find it written.
+  for (Job* job : fetched) job->partial->start_sync();
+  for (Job* job : fetched) {
+    if (auto synced = job->partial->sync_content(); !synced) {
+      site_.abandon(*job, synced.error().text());
+    }
+  }
+  for (Job* job : in_stage(Job::Stage::fetched)) site_.publish(*job);
+}
+
+void Batch::sync_folders() const {
+  std::set<std::string_view> folders;
+  for (const Job& job : jobs_) {
+    if (job.stage == Job::Stage::record) folders.insert(share::split_path(job.path()).folder);
+  }
+  for (const std::string_view folder : folders) {
+    if (auto synced = share::sync_folder(share_, folder); !synced) {
+      log_warning("{}", synced.error().text());
+    }
+  }
+  for (const Job& job : jobs_) {
+    if (job.stage == Job::Stage::record && job.decision.result.deleted) {
+      share_.prune(share::split_path(job.path()).folder);
+    }
+  }
+}
+
+void Batch::record_all() {
+  std::vector<sync::Change> changes;
+  std::vector<sync::TicketRef> dropped;
+  const std::vector<Job*> recorded = in_stage(Job::Stage::record);
+  for (Job* job : recorded) changes.push_back(std::move(job->change));
+  for (Job* job : in_stage(Job::Stage::drop)) dropped.push_back({job->path(), job->id()});
+  if (changes.empty() && dropped.empty()) return;
+  const auto written = instance_.index.commit(changes, dropped);
+  if (!written) {
+    // The store has them; they are in the segment as soon as there is room to reload it.
+    log_error("{}; raise --segment-limit-mib", written.error().text());
+  } else {
+    for (std::size_t i = 0; i < recorded.size(); ++i) {
+      // The scanner recorded something meanwhile: the ticket is decided anew.
+      if (!written.value()[i]) recorded[i]->put_off("decided anew");
+    }
+  }
+  instance_.wakes.scanner.signal();  // it tells the news
+}
+
+void Batch::settle_rest() {
+  const std::uint64_t now = monotonic_ms();
+  for (Job& job : jobs_) {
+    const bool unfinished = job.stage == Job::Stage::fetch || job.stage == Job::Stage::fetched ||
+                            job.stage == Job::Stage::back;
+    if (unfinished) {
+      if (job.partial) site_.save_done(job);
+      instance_.tickets.give_back(job.path(), job.id());
+    } else if (job.stage == Job::Stage::wait) {
+      const std::uint64_t at =
+          job.retry_ms == state::kNoRetry
+              ? state::kNoRetry
+              : now + (job.retry_ms != 0 ? job.retry_ms : retry_after(job.view.attempts));
+      instance_.tickets.put_off(job.path(), job.id(), at, job.reason);
+      // A source that came online between the look and this would not wake it any more.
+      const std::uint64_t online = job.view.ticket.sources & instance_.peers.online_mask();
+      if (at == state::kNoRetry && online != 0) {
+        instance_.tickets.requeue_sources(std::countr_zero(online));
+      }
+    }
+  }
+}
+
+}  // namespace lefting::downloader

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <vector>
+
+#include "downloader/job.h"
+#include "downloader/pipeline.h"
+#include "downloader/sources.h"
+
+namespace lefting::downloader {
+
+/// Carries out some tickets together: they share connections, one wave of fsyncs and one
+/// transaction, so that many small files cost little more than their bytes.
+class Batch {
+ public:
+  Batch(RoleContext& context, const share::Share& share, Sources& sources);
+
+  /// Takes active tickets to their end, or puts them off, or gives them back. Throws StoreError.
+  void run(std::vector<state::TicketView> tickets);
+
+ private:
+  void fetch_all();
+  void fetch_from(int slot, const std::vector<Job*>& jobs);
+  void finish_fetched();
+  void sync_folders() const;
+  void record_all();
+  void settle_rest();
+  std::vector<Job*> in_stage(Job::Stage stage);
+
+  RoleContext& context_;
+  Instance& instance_;
+  const share::Share& share_;
+  Sources& sources_;
+  Worksite site_;
+  std::vector<Job> jobs_;
+};
+
+}  // namespace lefting::downloader

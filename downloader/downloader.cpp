@@ -1,0 +1,131 @@
+#include "downloader/downloader.h"
+
+#include <algorithm>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+
+namespace lefting::downloader {
+
+namespace {
+
+constexpr std::size_t kBatchTickets = 256;
+/// A file of this size or more is a batch of its own.
+constexpr std::uint64_t kBatchBytes = 8u << 20;
+/// The heartbeat must come every 10 s.
+constexpr milliseconds kLongestWait{8000};
+/// How soon a ticket is taken whose path another worker is just leaving.
+constexpr std::uint64_t kBusyPathMs = 50;
+
+}  // namespace
+
+Downloader::Downloader(RoleContext& context, share::Share share)
+    : context_{context}, instance_{context.instance()}, share_{std::move(share)} {
+  instance_.tickets.requeue_all();
+  for (std::uint64_t i = 0; i < instance_.settings.downloads; ++i) {
+    workers_.emplace_back([this] { work(); });
+  }
+}
+
+Downloader::~Downloader() {
+  {
+    const std::lock_guard lock{mutex_};
+    leave_ = true;
+  }
+  changed_.notify_all();
+}
+
+void Downloader::run() {
+  context_.ready();
+  while (!context_.stopping()) {
+    context_.beat();
+    {
+      const std::lock_guard lock{mutex_};
+      if (!failure_.empty()) throw std::runtime_error{failure_};
+    }
+    if (!hand_out()) wait_for_work();
+  }
+}
+
+bool Downloader::hand_out() {
+  {
+    const std::lock_guard lock{mutex_};
+    if (idle_ == 0 || next_batch_) return false;
+  }
+  auto tickets = take_free(instance_.tickets.checkout(kBatchTickets, kBatchBytes, monotonic_ms()));
+  if (tickets.empty()) return false;
+  {
+    const std::lock_guard lock{mutex_};
+    next_batch_ = std::move(tickets);
+  }
+  changed_.notify_one();
+  return true;
+}
+
+std::vector<state::TicketView> Downloader::take_free(std::vector<state::TicketView> tickets) {
+  std::vector<state::TicketView> free;
+  const std::lock_guard lock{mutex_};
+  for (state::TicketView& view : tickets) {
+    if (busy_paths_.insert(view.ticket.wanted.path).second) {
+      free.push_back(std::move(view));
+    } else {
+      instance_.tickets.put_off(view.ticket.wanted.path, view.ticket.id,
+                                monotonic_ms() + kBusyPathMs, "an older version is being received");
+    }
+  }
+  return free;
+}
+
+void Downloader::wait_for_work() {
+  Deadline until = deadline_in(kLongestWait);
+  bool can_take = false;
+  {
+    const std::lock_guard lock{mutex_};
+    can_take = idle_ > 0 && !next_batch_;
+  }
+  if (const auto retry = can_take ? instance_.tickets.next_retry() : std::nullopt) {
+    const std::uint64_t now = monotonic_ms();
+    const std::uint64_t left = *retry > now ? *retry - now : 0;
+    until = std::min(until, deadline_in(milliseconds{std::min<std::uint64_t>(left, 8000)}));
+  }
+  std::array<pollfd, 3> fds = {
+      pollfd{.fd = context_.stop_fd(), .events = POLLIN, .revents = 0},
+      pollfd{.fd = instance_.wakes.downloader.fd(), .events = POLLIN, .revents = 0},
+      pollfd{.fd = worker_free_.fd(), .events = POLLIN, .revents = 0}};
+  poll_fds(fds, poll_timeout(until));
+  instance_.wakes.downloader.drain();
+  worker_free_.drain();
+}
+
+void Downloader::work() {
+  Sources sources{context_};
+  try {
+    for (;;) {
+      std::vector<state::TicketView> tickets;
+      {
+        std::unique_lock lock{mutex_};
+        ++idle_;
+        worker_free_.signal();
+        changed_.wait(lock, [&] { return leave_ || next_batch_; });
+        --idle_;
+        if (leave_) return;
+        tickets = std::move(*next_batch_);
+        next_batch_.reset();
+        worker_free_.signal();  // room for the next worker's batch
+      }
+      std::vector<std::string> paths;
+      for (const auto& view : tickets) paths.push_back(view.ticket.wanted.path);
+      Batch batch{context_, share_, sources};
+      batch.run(std::move(tickets));
+      const std::lock_guard lock{mutex_};
+      for (const std::string& path : paths) busy_paths_.erase(path);
+    }
+  } catch (const std::exception& error) {
+    // The whole role starts afresh: its tickets are queued again then.
+    const std::lock_guard lock{mutex_};
+    failure_ = error.what();
+    worker_free_.signal();
+  }
+}
+
+}  // namespace lefting::downloader

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "common/role/role.h"
+#include "common/share/share.h"
+#include "downloader/batch.h"
+
+namespace lefting::downloader {
+
+/// The downloader: checks tickets out, earliest first, and hands them to its workers.
+class Downloader {
+ public:
+  Downloader(RoleContext& context, share::Share share);
+  ~Downloader();
+
+  /// Works until the context says stop. Throws StoreError.
+  void run();
+
+ private:
+  void work();
+  bool hand_out();
+  void wait_for_work();
+  /// Leaves out tickets for paths that a worker is still at: two must not write one partial file.
+  std::vector<state::TicketView> take_free(std::vector<state::TicketView> tickets);
+
+  RoleContext& context_;
+  Instance& instance_;
+  share::Share share_;
+  EventFd worker_free_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  // Guarded by mutex_.
+  std::optional<std::vector<state::TicketView>> next_batch_;
+  std::set<std::string> busy_paths_;
+  std::size_t idle_ = 0;
+  bool leave_ = false;
+  std::string failure_;  ///< what a worker threw
+
+  std::vector<std::jthread> workers_;  // last: they use the others
+};
+
+}  // namespace lefting::downloader

@@ -1,0 +1,258 @@
+#include "downloader/job.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/share/hash.h"
+#include "common/share/path.h"
+
+namespace lefting::downloader {
+
+namespace {
+
+/// What came is stored after so many bytes at the latest: what a kill of the whole instance costs.
+std::uint64_t save_interval(std::uint64_t size_bytes) {
+  return std::max<std::uint64_t>(4u << 20, size_bytes / 256);
+}
+
+constexpr const char* kChangedHere = "it was changed here; waiting for the scanner to record that";
+
+}  // namespace
+
+Worksite::Worksite(RoleContext& context, const share::Share& share)
+    : context_{context}, instance_{context.instance()}, share_{share} {}
+
+void Worksite::begin(Job& job) {
+  job.record = instance_.dictionary.find(job.path());
+  job.decision = sync::decide(job.record ? &job.record->entry : nullptr, job.wanted(),
+                              instance_.short_device(), wall_ms());
+  switch (job.decision.verdict) {
+    case sync::Verdict::same:
+    case sync::Verdict::ours_newer:
+      job.stage = Job::Stage::drop;
+      return forget_partial(job);
+    case sync::Verdict::win:
+      return to_record(job, std::nullopt);
+    case sync::Verdict::merge:
+      return set_metadata(job);
+    case sync::Verdict::take:
+    case sync::Verdict::lose:
+      return job.decision.result.deleted ? remove(job) : begin_content(job);
+  }
+}
+
+void Worksite::to_record(Job& job, const std::optional<share::FileStat>& stat) {
+  job.change.base = job.record ? job.record->sequence : 0;
+  job.change.ticket = job.id();
+  Record& made = job.change.record;
+  made.entry = job.decision.result;
+  if (job.hash) made.entry.hash = job.hash;
+  if (stat) {
+    made.ctime_ns = stat->ctime_ns;
+    made.inode = stat->inode;
+  } else if (job.record) {
+    made.ctime_ns = job.record->ctime_ns;
+    made.inode = job.record->inode;
+  }
+  job.stage = Job::Stage::record;
+}
+
+void Worksite::put_off_by(Job& job, const Error& error) {
+  if (error.code.value() == share::kChangedMeanwhile) return job.put_off(kChangedHere);
+  if (error.code.value() == ENOSPC || error.code.value() == EDQUOT) {
+    log_warning("no space for \"{}\" ({} bytes); it is tried again", printable(job.path()),
+                job.wanted().size);
+    return job.put_off("no space: " + error.text());
+  }
+  log_info("{}", error.text());
+  job.put_off(error.text());
+}
+
+void Worksite::set_metadata(Job& job) {
+  if (job.decision.result.deleted) return to_record(job, std::nullopt);
+  const auto stat = share_.stat(job.path());
+  if (!stat) return put_off_by(job, stat.error());
+  if (!stat.value() || !share::is_unchanged(*stat.value(), *job.record)) {
+    return job.put_off(kChangedHere);
+  }
+  const auto set = share::set_metadata(share_, job.path(), *stat.value(), job.decision.result.mode,
+                                       job.decision.result.mtime_ns);
+  if (!set) return put_off_by(job, set.error());
+  to_record(job, set.value());
+}
+
+void Worksite::remove(Job& job) {
+  forget_partial(job);
+  const auto stat = share_.stat(job.path());
+  if (!stat) return put_off_by(job, stat.error());
+  const auto& now = stat.value();
+  if (now && now->type == share::FileType::file) {
+    if (!job.record || !share::is_unchanged(*now, *job.record)) return job.put_off(kChangedHere);
+    Status gone;
+    if (job.decision.verdict == sync::Verdict::lose) {
+      gone = share::rename_file(share_, job.path(), *now,
+                                sync::conflict_name(job.record->entry, false));
+      if (!gone && gone.error().code.value() == EEXIST) {
+        gone = share::rename_file(share_, job.path(), *now,
+                                  sync::conflict_name(job.record->entry, true));
+      }
+    } else {
+      gone = share::remove_file(share_, job.path(), *now);
+    }
+    if (!gone) return put_off_by(job, gone.error());
+  }
+  to_record(job, share::FileStat{});
+}
+
+void Worksite::begin_content(Job& job) {
+  const auto stat = share_.stat(job.path());
+  if (!stat) return put_off_by(job, stat.error());
+  const auto& now = stat.value();
+  const bool live = job.record && !job.record->entry.deleted;
+  if (now && now->type == share::FileType::other) {
+    return job.put_off("a symlink or special file of that name is in the way");
+  }
+  if (now && now->type == share::FileType::file) {
+    if (!job.record || !share::is_unchanged(*now, *job.record)) return adopt(job, *now);
+    job.expected = now;
+  } else if (live) {
+    return job.put_off(kChangedHere);  // removed here, and not recorded yet
+  }
+  job.stage = Job::Stage::fetch;
+}
+
+/// A file that nobody has recorded: what is wanted, perhaps, from before a crash or copied here by
+/// hand. Then it needn't be fetched.
+void Worksite::adopt(Job& job, const share::FileStat& stat) {
+  const Entry& wanted = job.wanted();
+  if (stat.size != wanted.size || stat.mtime_ns != wanted.mtime_ns || !wanted.hash) {
+    return job.put_off(kChangedHere);
+  }
+  auto fd = share_.open_file(job.path());
+  if (!fd) return put_off_by(job, fd.error());
+  const auto hash = share::hash_file(fd.value().get(), [this] { return !context_.stopping(); });
+  if (!hash) {
+    job.stage = Job::Stage::back;
+    return;
+  }
+  if (hash.value() != *wanted.hash) return job.put_off(kChangedHere);
+  const auto set = share::set_metadata(share_, job.path(), stat, wanted.mode, wanted.mtime_ns);
+  if (!set) return put_off_by(job, set.error());
+  job.hash = hash.value();
+  forget_partial(job);
+  to_record(job, set.value());
+}
+
+void Worksite::forget_partial(Job& job) {
+  if (auto gone = share::discard_partial(share_, job.path()); !gone) {
+    log_warning("{}", gone.error().text());
+  }
+  job.done.clear();
+  if (!job.view.ticket.done.empty()) instance_.tickets.forget_done(job.path(), job.id());
+}
+
+void Worksite::open_partial(Job& job) {
+  const bool resume = !job.view.ticket.done.empty();
+  auto partial = share::PartialFile::open(share_, job.path(), job.wanted().size, resume);
+  if (!partial) return put_off_by(job, partial.error());
+  job.partial = partial.take();
+  job.blocks = block_count(job.wanted().size);
+  if (job.partial->resumed()) {
+    job.done = job.view.ticket.done;
+  } else if (resume) {
+    instance_.tickets.forget_done(job.path(), job.id());
+  }
+  job.done.resize((job.blocks + 7) / 8);
+  if (job.blocks > 1) {
+    job.hasher = std::make_unique<ContentHasher>(job.partial->fd(), job.wanted().size);
+  }
+  while (job.frontier < job.blocks && job.has(job.frontier)) ++job.frontier;
+  if (job.hasher) {
+    job.hasher->advance(std::min(job.wanted().size, job.frontier * block_bytes(job.wanted().size)));
+  }
+}
+
+bool Worksite::note_block(Job& job, std::uint64_t block, std::uint64_t bytes) {
+  instance_.traffic().received.fetch_add(bytes, std::memory_order_relaxed);
+  job.done[block / 8] = static_cast<std::uint8_t>(job.done[block / 8] | 1u << (block % 8));
+  while (job.frontier < job.blocks && job.has(job.frontier)) ++job.frontier;
+  if (job.blocks <= 1) return true;  // it is published in a moment, or fetched again
+  const std::uint64_t frontier_bytes = job.frontier * block_bytes(job.wanted().size);
+  job.hasher->advance(std::min(job.wanted().size, frontier_bytes));
+  if (!instance_.tickets.mark_done(job.path(), job.id(), block, 1)) return false;
+  job.unsaved_bytes += bytes;
+  if (job.unsaved_bytes >= save_interval(job.wanted().size)) save_done(job);
+  return true;
+}
+
+void Worksite::save_done(Job& job) {
+  if (job.unsaved_bytes == 0) return;
+  store::Transaction transaction{instance_.store};
+  transaction.set_ticket_done(job.path(), job.id(), job.done);
+  transaction.commit();
+  job.unsaved_bytes = 0;
+}
+
+void Worksite::abandon(Job& job, const std::string& reason) {
+  forget_partial(job);
+  instance_.tickets.forget_done(job.path(), job.id());
+  store::Transaction transaction{instance_.store};
+  transaction.set_ticket_done(job.path(), job.id(), {});
+  transaction.commit();
+  job.unsaved_bytes = 0;
+  job.put_off(reason);
+}
+
+void Worksite::prove(Job& job) {
+  if (job.hasher) {
+    const auto hash = job.hasher->finish();
+    job.hasher.reset();
+    if (!hash) return put_off_by(job, hash.error());
+    job.hash = hash.value();
+  } else if (job.blocks == 0) {
+    job.hash = share::Hasher{}.finish();
+  }
+  if (job.wanted().hash && job.hash != job.wanted().hash) {
+    log_warning("\"{}\" did not come as announced (wrong hash); it is fetched again",
+                printable(job.path()));
+    return abandon(job, "what came did not match its hash");
+  }
+  if (auto finished = job.partial->finish(job.decision.result.mode, job.decision.result.mtime_ns);
+      !finished) {
+    return put_off_by(job, finished.error());
+  }
+  job.stage = Job::Stage::fetched;
+}
+
+Result<share::FileStat> Worksite::keep_loser(const Job& job) {
+  const Entry& loser = job.record->entry;
+  for (const bool distinct : {false, true}) {
+    const std::string name = sync::conflict_name(loser, distinct);
+    auto linked = share::link_file(share_, job.path(), *job.expected, name);
+    if (linked || linked.error().code.value() != EEXIST) return linked;
+    // Linked before a crash, perhaps.
+    const auto folder = share::split_path(job.path()).folder;
+    const auto there = share_.stat(share::join_path(folder, name));
+    if (there && there.value() && there.value()->inode == job.expected->inode) {
+      return *job.expected;
+    }
+  }
+  return os_error(EEXIST, "keep a conflict copy of", job.path());
+}
+
+void Worksite::publish(Job& job) {
+  if (job.decision.verdict == sync::Verdict::lose && job.expected) {
+    const auto linked = keep_loser(job);
+    if (!linked) return put_off_by(job, linked.error());
+    job.expected = linked.value();
+    log_info("\"{}\" was changed here and elsewhere; this version is kept beside it",
+             printable(job.path()));
+  }
+  const auto stat = job.partial->publish(job.expected);
+  if (!stat) return put_off_by(job, stat.error());
+  to_record(job, stat.value());
+}
+
+}  // namespace lefting::downloader

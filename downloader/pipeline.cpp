@@ -1,0 +1,148 @@
+#include "downloader/pipeline.h"
+
+#include <algorithm>
+
+#include "common/base/log.h"
+#include "common/share/hash.h"
+#include "common/wire/entry_list.h"
+
+namespace lefting::downloader {
+
+namespace {
+
+/// What may be on its way at once: enough for 1 Gbit/s over 60 ms.
+constexpr std::uint64_t kWindowBytes = 8u << 20;
+constexpr std::size_t kWindowRequests = 64;
+constexpr milliseconds kReplyWait{30000};
+
+Error unexpected(const std::string& what) {
+  return {wire::make_error_code(wire::Code::bad_frame), "fetch", {}, "the peer sent " + what};
+}
+
+}  // namespace
+
+Pipeline::Pipeline(Worksite& site, net::Connection& connection, bool compress)
+    : site_{site}, connection_{connection}, compress_{compress} {}
+
+Status Pipeline::fetch(const std::vector<Job*>& jobs) {
+  at_job_ = 0;
+  at_block_ = 0;
+  for (;;) {
+    while (sent_.size() < kWindowRequests && bytes_out_ < kWindowBytes && next_request(jobs)) {
+      if (auto sent = send_next(); !sent) return sent;
+    }
+    if (sent_.empty()) return {};
+    if (auto received = receive_one(); !received) return received;
+  }
+}
+
+bool Pipeline::next_request(const std::vector<Job*>& jobs) {
+  for (; at_job_ < jobs.size(); ++at_job_, at_block_ = 0) {
+    Job& job = *jobs[at_job_];
+    if (job.stage != Job::Stage::fetch) continue;
+    const std::uint64_t size = job.wanted().size;
+    for (; at_block_ < job.blocks; ++at_block_) {
+      if (job.has(at_block_)) continue;
+      const std::uint64_t offset = at_block_ * block_bytes(size);
+      sent_.push_back({&job, at_block_, offset, std::min(block_bytes(size), size - offset)});
+      ++at_block_;
+      return true;
+    }
+  }
+  return false;
+}
+
+Status Pipeline::send_next() {
+  const Sent& next = sent_.back();
+  wire::Request request;
+  request.operation = wire::Operation::get_file;
+  request.file.path = next.job->path();
+  request.file.offset = next.offset;
+  request.file.length = next.length;
+  request.file.hash = next.job->wanted().hash;
+  request.file.accepts_zstd = compress_;
+  bytes_out_ += next.length;
+  return connection_.send(wire::encode_request(request));
+}
+
+Status Pipeline::receive_one() {
+  const auto sizes = connection_.begin_frame(kReplyWait);
+  if (!sizes) return sizes.error();
+  const auto header = connection_.read_header();
+  if (!header) return header.error();
+  auto reply = wire::decode_reply(header.value());
+  if (!reply) return reply.error();
+  const Sent sent = sent_.front();
+  sent_.pop_front();
+  bytes_out_ -= sent.length;
+  return take_block(sent, reply.value(), sizes.value().data);
+}
+
+Status Pipeline::take_block(const Sent& sent, const wire::Reply& reply, std::uint32_t data_bytes) {
+  if (reply.error == wire::Code::not_trusted || reply.error == wire::Code::bad_frame) {
+    return Error{wire::make_error_code(*reply.error), "fetch", {}, reply.message};
+  }
+  const auto bytes = read_block(sent, reply, data_bytes);
+  if (!bytes) return bytes.error();
+  if (sent.job->stage != Job::Stage::fetch) return {};  // given up meanwhile
+  if (reply.error) {
+    refuse(sent, reply);
+  } else if (!sent.job->wanted().hash && (reply.size != sent.job->wanted().size ||
+                                          reply.mtime_ns != sent.job->wanted().mtime_ns)) {
+    sent.job->put_off("the source has another version by now");
+  } else {
+    take_bytes(sent, bytes.value());
+  }
+  return {};
+}
+
+Result<std::span<const std::byte>> Pipeline::read_block(const Sent& sent, const wire::Reply& reply,
+                                                        std::uint32_t data_bytes) {
+  if (!reply.error && (reply.offset != sent.offset || reply.operation != "get_file")) {
+    return unexpected("a reply to something else");
+  }
+  const bool packed = reply.encoding == wire::Encoding::zstd;
+  const std::uint64_t raw_bytes = packed ? reply.raw_size : data_bytes;
+  if (!reply.error && raw_bytes != sent.length) return unexpected("a block of another length");
+  if (data_bytes > sent.length) return unexpected("more than was asked for");
+  buffer_.resize(std::max<std::size_t>(buffer_.size(), data_bytes));
+  const std::span<std::byte> into{buffer_.data(), data_bytes};
+  if (auto read = connection_.read_data(into); !read) return read.error();
+  if (!packed || reply.error) return std::span<const std::byte>{into};
+  auto unpacked = wire::decompress(into, reply.raw_size);
+  if (!unpacked) return unpacked.error();
+  unpacked_ = unpacked.take();
+  return std::as_bytes(std::span{unpacked_});
+}
+
+void Pipeline::refuse(const Sent& sent, const wire::Reply& reply) {
+  switch (*reply.error) {
+    case wire::Code::changed:
+    case wire::Code::not_found:
+      return sent.job->put_off("the source has another version by now");
+    case wire::Code::busy:
+      return sent.job->put_off("the source is busy",
+                               std::clamp<std::uint64_t>(reply.retry_after_ms, 100, 30000));
+    default:
+      return sent.job->put_off("the source says " + std::string{to_text(*reply.error)} + ": " +
+                               printable(reply.message));
+  }
+}
+
+void Pipeline::take_bytes(const Sent& sent, std::span<const std::byte> bytes) {
+  Job& job = *sent.job;
+  if (auto written = job.partial->write(bytes, sent.offset); !written) {
+    // Nothing that could be resumed is worth a full disk.
+    return site_.abandon(job, written.error().text());
+  }
+  if (job.blocks == 1) {
+    thread_local share::Hasher hasher;
+    hasher.add(bytes);
+    job.hash = hasher.finish();
+  }
+  if (!site_.note_block(job, sent.block, bytes.size())) {
+    job.stage = Job::Stage::back;  // a newer wish has taken the ticket's place
+  }
+}
+
+}  // namespace lefting::downloader

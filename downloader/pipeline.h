@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "common/net/connection.h"
+#include "common/wire/messages.h"
+#include "downloader/job.h"
+
+namespace lefting::downloader {
+
+/// Fetches the missing blocks of some jobs over one connection. Requests go out ahead of their
+/// replies, across files, so that no round trip is waited for.
+class Pipeline {
+ public:
+  Pipeline(Worksite& site, net::Connection& connection, bool compress);
+
+  /// Fetches until each job is whole or can't go on (it is put off then).
+  /// Errors: the connection's; jobs that are not whole stay in Stage::fetch.
+  Status fetch(const std::vector<Job*>& jobs);
+
+ private:
+  struct Sent {
+    Job* job;
+    std::uint64_t block;
+    std::uint64_t offset;
+    std::uint64_t length;
+  };
+  bool next_request(const std::vector<Job*>& jobs);
+  Status send_next();
+  Status receive_one();
+  Status take_block(const Sent& sent, const wire::Reply& reply, std::uint32_t data_bytes);
+  /// Reads data of the reply into the buffer, unpacked. Nothing: it is not what was asked for.
+  Result<std::span<const std::byte>> read_block(const Sent& sent, const wire::Reply& reply,
+                                                std::uint32_t data_bytes);
+  void refuse(const Sent& sent, const wire::Reply& reply);
+  void take_bytes(const Sent& sent, std::span<const std::byte> bytes);
+
+  Worksite& site_;
+  net::Connection& connection_;
+  bool compress_;
+  std::deque<Sent> sent_;
+  std::uint64_t bytes_out_ = 0;  ///< asked for and not here yet
+  std::size_t at_job_ = 0;
+  std::uint64_t at_block_ = 0;
+  std::vector<std::byte> buffer_;
+  std::string unpacked_;
+};
+
+}  // namespace lefting::downloader

@@ -1,0 +1,172 @@
+#include "listener/file_server.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "common/base/log.h"
+#include "common/base/os.h"
+#include "common/share/partial.h"
+#include "common/wire/entry_list.h"
+
+namespace lefting::listener {
+
+namespace {
+
+/// Smaller data gains nothing.
+constexpr std::size_t kWorthCompressing = 1024;
+
+wire::Code code_of(const Error& error) {
+  switch (error.code.value()) {
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+      return wire::Code::not_found;
+    case ELOOP:
+    case EXDEV:
+    case ENAMETOOLONG:
+      return wire::Code::bad_path;
+    default:
+      return wire::Code::internal;
+  }
+}
+
+void compress(Answer& answer) {
+  if (answer.data.size() < kWorthCompressing) return;
+  const std::string packed =
+      wire::compress({reinterpret_cast<const char*>(answer.data.data()), answer.data.size()});
+  if (packed.size() >= answer.data.size() - answer.data.size() / 16) return;
+  answer.reply.encoding = wire::Encoding::zstd;
+  answer.reply.raw_size = answer.data.size();
+  const auto bytes = std::as_bytes(std::span{packed});
+  answer.data.assign(bytes.begin(), bytes.end());
+}
+
+}  // namespace
+
+FileServer::FileServer(Instance& instance, const share::Share& share)
+    : instance_{instance}, share_{share} {}
+
+Answer FileServer::answer(const wire::Request& request) {
+  switch (request.file.part) {
+    case wire::Part::block:
+      return answer_block(request);
+    case wire::Part::entry:
+      return answer_entry(request);
+    case wire::Part::manifest:
+      break;
+  }
+  return {wire::error_reply(request, wire::Code::not_found, "this peer has no manifest to give"),
+          {}};
+}
+
+Result<int> FileServer::open(const std::string& path) {
+  if (open_fd_ && open_path_ == path) {
+    // The name may stand for another file by now.
+    auto named = share_.stat(path);
+    auto held = share::stat_fd(open_fd_.get());
+    if (named && named.value() && held && named.value()->inode == held.value().inode) {
+      return open_fd_.get();
+    }
+  }
+  open_fd_.reset();
+  auto fd = share_.open_file(path);
+  if (!fd) return fd.error();
+  open_fd_ = fd.take();
+  open_path_ = path;
+  return open_fd_.get();
+}
+
+Answer FileServer::changed(const wire::Request& request, const std::optional<Record>& record,
+                           const std::optional<share::FileStat>& stat) const {
+  Answer answer{wire::error_reply(request, wire::Code::changed,
+                                  "the file is not the content that was asked for"),
+                {}};
+  if (record && (!stat || share::is_unchanged(*stat, *record))) {
+    answer.reply.entry = record->entry;
+  } else if (stat) {
+    answer.reply.entry = Entry{.path = request.file.path,
+                               .size = stat->size,
+                               .mtime_ns = stat->mtime_ns,
+                               .mode = stat->mode,
+                               .hash = std::nullopt,
+                               .version = {},
+                               .deleted = false};
+  }
+  return answer;
+}
+
+Answer FileServer::answer_block(const wire::Request& request) {
+  const wire::GetFile& wanted = request.file;
+  const auto record = instance_.dictionary.find(wanted.path);
+  if (wanted.hash) {
+    if (!record || record->entry.deleted) {
+      return {wire::error_reply(request, wire::Code::not_found, "no such file"), {}};
+    }
+    if (record->entry.hash != wanted.hash) return changed(request, record, std::nullopt);
+  }
+  const auto fd = open(wanted.path);
+  if (!fd) return {wire::error_reply(request, code_of(fd.error()), fd.error().code.message()), {}};
+  const auto before = share::stat_fd(fd.value());
+  if (!before) return {wire::error_reply(request, wire::Code::internal, "stat failed"), {}};
+  const share::FileStat& stat = before.value();
+  const bool recorded = record && share::is_unchanged(stat, *record);
+  if (wanted.hash && !recorded) return changed(request, record, stat);
+  if (wanted.offset > stat.size) {
+    return {wire::error_reply(request, wire::Code::out_of_range, "offset beyond the file's end"),
+            {}};
+  }
+
+  serving_ = stat;
+  const std::uint64_t length = std::min(wanted.length, stat.size - wanted.offset);
+  Answer answer;
+  answer.data.resize(std::min<std::uint64_t>(length, kPieceBytes));
+  answer.rest_bytes = length - answer.data.size();
+  at_ = wanted.offset + answer.data.size();
+  if (const auto read = read_piece(answer.data, wanted.offset); !read) {
+    if (read.error().code.value() == share::kChangedMeanwhile) {
+      return changed(request, record, std::nullopt);
+    }
+    log_warning("read \"{}\": {}", printable(wanted.path), read.error().text());
+    return {wire::error_reply(request, wire::Code::internal, "the file can't be read"), {}};
+  }
+  instance_.traffic().sent.fetch_add(length, std::memory_order_relaxed);
+  if (wanted.accepts_zstd && answer.rest_bytes == 0) compress(answer);
+  answer.reply.operation = "get_file";
+  answer.reply.id = request.id;
+  answer.reply.offset = wanted.offset;
+  answer.reply.size = stat.size;
+  answer.reply.mtime_ns = stat.mtime_ns;
+  if (recorded) answer.reply.hash = record->entry.hash;
+  return answer;
+}
+
+Status FileServer::read_piece(std::span<std::byte> into, std::uint64_t offset) const {
+  const auto came = pread_all(open_fd_.get(), into, offset);
+  if (!came) return came.error();
+  const auto now = share::stat_fd(open_fd_.get());
+  if (!now) return now.error();
+  if (!(now.value() == serving_) || came.value() != into.size()) {
+    return os_error(share::kChangedMeanwhile, "serve", open_path_);
+  }
+  return {};
+}
+
+Result<std::span<const std::byte>> FileServer::next_piece(std::uint64_t most_bytes) {
+  piece_.resize(kPieceBytes);
+  const std::span<std::byte> piece{piece_.data(), std::min<std::uint64_t>(most_bytes, kPieceBytes)};
+  if (auto read = read_piece(piece, at_); !read) return read.error();
+  at_ += piece.size();
+  return std::span<const std::byte>{piece};
+}
+
+Answer FileServer::answer_entry(const wire::Request& request) {
+  const auto record = instance_.dictionary.find(request.file.path);
+  if (!record) return {wire::error_reply(request, wire::Code::not_found, "no such file"), {}};
+  Answer answer;
+  answer.reply.operation = "get_file";
+  answer.reply.id = request.id;
+  answer.reply.entry = record->entry;
+  return answer;
+}
+
+}  // namespace lefting::listener

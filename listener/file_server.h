@@ -1,0 +1,56 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/base/unique_fd.h"
+#include "common/role/role.h"
+#include "common/share/share.h"
+#include "common/wire/messages.h"
+
+namespace lefting::listener {
+
+/// Memory for file data, in bytes, that a connection needs however much it is asked for.
+inline constexpr std::size_t kPieceBytes = 256u << 10;
+
+/// A reply's header and the first piece of its data.
+struct Answer {
+  wire::Reply reply;
+  std::vector<std::byte> data;
+  std::uint64_t rest_bytes = 0;  ///< of the data, beyond the first piece
+};
+
+/// Answers get_file for one connection. Keeps the file that was asked for last open.
+class FileServer {
+ public:
+  FileServer(Instance& instance, const share::Share& share);
+
+  /// Source: docs/PROTOCOL.md, "get_file".
+  Answer answer(const wire::Request& request);
+  /// The next piece of the answer's data: at most `most_bytes`, valid until the next call.
+  /// Errors: the file has changed, so the reply must not be ended.
+  Result<std::span<const std::byte>> next_piece(std::uint64_t most_bytes);
+
+ private:
+  Answer answer_block(const wire::Request& request);
+  Answer answer_entry(const wire::Request& request);
+  /// What is there now, for `changed`: the record, or what the disk says of an unrecorded file.
+  Answer changed(const wire::Request& request, const std::optional<Record>& record,
+                 const std::optional<share::FileStat>& stat) const;
+  /// Reads, and checks that the file is still what it was: bytes of two versions are never mixed.
+  Status read_piece(std::span<std::byte> into, std::uint64_t offset) const;
+  /// Opens `path`, or takes the descriptor of the last request for it.
+  Result<int> open(const std::string& path);
+
+  Instance& instance_;
+  const share::Share& share_;
+  std::string open_path_;
+  UniqueFd open_fd_;
+  share::FileStat serving_;  ///< what the file was when the answer began
+  std::uint64_t at_ = 0;     ///< where the next piece begins
+  std::vector<std::byte> piece_;
+};
+
+}  // namespace lefting::listener

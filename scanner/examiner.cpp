@@ -1,0 +1,149 @@
+#include "scanner/examiner.h"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/share/hash.h"
+#include "common/sync/version.h"
+
+namespace lefting::scanner {
+
+namespace {
+
+/// Below this many paths a thread costs more than it helps.
+constexpr std::size_t kPathsAThread = 8;
+
+/// What the downloader has just put there, or is about to record: not ours to call a change.
+bool is_wanted(const share::FileStat& stat, const Entry& wanted) {
+  return !wanted.deleted && wanted.size == stat.size && wanted.mtime_ns == stat.mtime_ns;
+}
+
+std::int64_t wall_ns() { return static_cast<std::int64_t>(wall_ms()) * 1'000'000; }
+
+}  // namespace
+
+Examiner::Examiner(RoleContext& context, const share::Share& share)
+    : context_{context}, instance_{context.instance()}, share_{share} {}
+
+std::vector<Outcome> Examiner::examine(const std::vector<std::string>& paths) {
+  std::vector<Finding> findings = look_all(paths);
+  std::vector<sync::Change> changes;
+  std::vector<std::size_t> owners;
+  for (std::size_t i = 0; i < findings.size(); ++i) {
+    if (!findings[i].change) continue;
+    changes.push_back(std::move(*findings[i].change));
+    owners.push_back(i);
+  }
+  if (!changes.empty()) {
+    auto written = instance_.index.commit(changes);
+    if (!written) {
+      // The store has them; they are in the segment as soon as there is room to reload it.
+      log_error("{}; raise --segment-limit-mib", written.error().text());
+    } else {
+      for (std::size_t i = 0; i < owners.size(); ++i) {
+        if (!written.value()[i]) findings[owners[i]].outcome = Outcome::restless;
+      }
+    }
+  }
+  std::vector<Outcome> outcomes;
+  outcomes.reserve(findings.size());
+  for (const Finding& finding : findings) outcomes.push_back(finding.outcome);
+  return outcomes;
+}
+
+std::vector<Examiner::Finding> Examiner::look_all(const std::vector<std::string>& paths) const {
+  std::vector<Finding> findings(paths.size());
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] {
+    for (std::size_t i = next++; i < paths.size(); i = next++) findings[i] = look(paths[i]);
+  };
+  const std::size_t most =
+      std::min<std::size_t>(instance_.settings.hash_threads, 1 + paths.size() / kPathsAThread);
+  std::vector<std::jthread> helpers;
+  for (std::size_t i = 1; i < most; ++i) helpers.emplace_back(work);
+  work();
+  return findings;
+}
+
+Examiner::Finding Examiner::look(const std::string& path) const {
+  auto stat = share_.stat(path);
+  if (!stat) {
+    log_info("{}; skipped until it can be read", stat.error().text());
+    return {Outcome::unreadable, {}};
+  }
+  // A folder or a symlink in a file's place is the file's end.
+  if (!stat.value() || stat.value()->type != share::FileType::file) return look_at_missing(path);
+  return look_at_file(path, *stat.value());
+}
+
+Examiner::Finding Examiner::look_at_missing(const std::string& path) const {
+  // The ticket first: when it is gone, what it brought is in the dictionary.
+  const auto ticket = instance_.tickets.find(path);
+  const auto record = instance_.dictionary.find(path);
+  if (!record || record->entry.deleted) return {};
+  if (ticket && ticket->ticket.wanted.deleted) return {};  // the downloader's to record
+  Record gone = *record;
+  gone.entry.deleted = true;
+  gone.entry.size = 0;
+  gone.entry.hash.reset();
+  gone.entry.mtime_ns = wall_ns();
+  gone.entry.version = sync::bump(gone.entry.version, instance_.short_device(), wall_ms());
+  gone.ctime_ns = 0;
+  gone.inode = 0;
+  return {Outcome::written, sync::Change{std::move(gone), record->sequence}};
+}
+
+Examiner::Finding Examiner::look_at_file(const std::string& path,
+                                         const share::FileStat& stat) const {
+  const auto ticket = instance_.tickets.find(path);
+  const auto record = instance_.dictionary.find(path);
+  if (record && share::is_unchanged(stat, *record) && stat.mode == record->entry.mode) return {};
+  if (ticket && is_wanted(stat, ticket->ticket.wanted)) return {};
+
+  auto fd = share_.open_file(path);
+  if (!fd) {
+    if (fd.error().code.value() == ENOENT) return {Outcome::restless, {}};
+    log_warning("{}; skipped until it can be read", fd.error().text());
+    return {Outcome::unreadable, {}};
+  }
+  auto before = share::stat_fd(fd.value().get());
+  auto hash = share::hash_file(fd.value().get(), [this] {
+    context_.beat();
+    return !context_.stopping();
+  });
+  auto after = share::stat_fd(fd.value().get());
+  if (!hash || !before || !after) {
+    if (!hash && hash.error().code.value() == ECANCELED) return {Outcome::restless, {}};
+    log_warning("{}: {}; skipped until it can be read", printable(path),
+                (!hash     ? hash.error()
+                 : !before ? before.error()
+                           : after.error())
+                    .text());
+    return {Outcome::unreadable, {}};
+  }
+  if (!(before.value() == after.value())) return {Outcome::restless, {}};
+
+  const share::FileStat& now = after.value();
+  Record made;
+  made.entry = {.path = path,
+                .size = now.size,
+                .mtime_ns = now.mtime_ns,
+                .mode = now.mode,
+                .hash = hash.value(),
+                .version = record ? record->entry.version : VersionVector{},
+                .deleted = false};
+  made.ctime_ns = now.ctime_ns;
+  made.inode = now.inode;
+  // Moved and moved back, or linked: another inode or ctime is no news to anybody.
+  const bool same = record && made.entry == record->entry;
+  if (!same) {
+    made.entry.version =
+        sync::bump(std::move(made.entry.version), instance_.short_device(), wall_ms());
+  }
+  return {Outcome::written, sync::Change{std::move(made), record ? record->sequence : 0}};
+}
+
+}  // namespace lefting::scanner

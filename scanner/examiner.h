@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/role/role.h"
+#include "common/share/share.h"
+#include "common/sync/index.h"
+
+namespace lefting::scanner {
+
+/// What came of a path that was looked at closely.
+enum class Outcome {
+  unchanged,  ///< as recorded, or the downloader's to record
+  written,    ///< a new version was recorded
+  restless,   ///< it changed while it was hashed: look again when it is quiet
+  unreadable,
+};
+
+/// Looks closely at paths that seem changed: hashes them and records new versions. Hashing is
+/// spread over threads; the rest belongs to the scanner's thread.
+class Examiner {
+ public:
+  Examiner(RoleContext& context, const share::Share& share);
+
+  /// Looks at all of `paths` and commits what changed in one transaction.
+  /// Returns an outcome for each. Throws StoreError.
+  std::vector<Outcome> examine(const std::vector<std::string>& paths);
+
+ private:
+  struct Finding {
+    Outcome outcome = Outcome::unchanged;
+    std::optional<sync::Change> change;
+  };
+  Finding look(const std::string& path) const;
+  Finding look_at_missing(const std::string& path) const;
+  Finding look_at_file(const std::string& path, const share::FileStat& stat) const;
+  std::vector<Finding> look_all(const std::vector<std::string>& paths) const;
+
+  RoleContext& context_;
+  Instance& instance_;
+  const share::Share& share_;
+};
+
+}  // namespace lefting::scanner

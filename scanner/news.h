@@ -1,0 +1,70 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "common/base/os.h"
+#include "common/net/connection.h"
+#include "common/role/role.h"
+#include "common/sync/outgoing.h"
+
+namespace lefting::scanner {
+
+/// Tells one peer our changes over a connection that stays open. A thread of its own, so that a
+/// slow peer holds up nobody.
+///
+/// 1. A page is sent again until the peer says that it has stored it; twice does no harm.
+/// 2. When the peer can't be reached it is marked offline, and hello finds it again.
+class NewsSender {
+ public:
+  NewsSender(RoleContext& context, int slot);
+  ~NewsSender();
+
+  /// There may be something to tell, or the peer's state has changed.
+  void wake() { wake_.signal(); }
+
+ private:
+  void run();
+  /// One step: connects, tells, or waits.
+  void step();
+  void wait(milliseconds most);
+  bool stopping() const;
+  bool connect(const Peer& peer);
+  /// Sends pages until the peer has all changes. False: it could not, and the step is over.
+  bool tell_all();
+  bool send_page(const sync::Page& page);
+  /// Takes the reply to a page. False where it is an error.
+  bool take_reply(const sync::Page& page);
+  void lose(state::PeerState state, const std::string& reason);
+  void save_told();
+
+  RoleContext& context_;
+  Instance& instance_;
+  int slot_;
+  EventFd wake_;
+  EventFd stop_;  // never drained: this sender's own stop_fd
+  std::optional<net::Connection> connection_;
+  std::uint64_t told_ = 0;  ///< last of our changes that the peer has stored
+  bool zstd_ = false;
+  Deadline keepalive_{};
+  std::jthread thread_;  // last: it uses the others
+};
+
+/// A sender for each peer in the list.
+class NewsSenders {
+ public:
+  explicit NewsSenders(RoleContext& context);
+  /// Makes senders for new peers, ends those of peers that are gone, wakes the others where the
+  /// peer list has changed.
+  void look_at_peers();
+  void tell();
+
+ private:
+  RoleContext& context_;
+  std::array<std::unique_ptr<NewsSender>, kMaxPeers> senders_;
+  std::uint64_t peer_changes_ = ~std::uint64_t{0};
+};
+
+}  // namespace lefting::scanner

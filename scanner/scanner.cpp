@@ -1,0 +1,193 @@
+#include "scanner/scanner.h"
+
+#include <algorithm>
+#include <array>
+
+#include "common/base/log.h"
+#include "common/share/traverse.h"
+
+namespace lefting::scanner {
+
+namespace {
+
+/// So many changed files share one transaction and one round of hashing.
+constexpr std::size_t kSuspects = 512;
+/// How often, in files, a traversal says that it lives.
+constexpr std::uint64_t kFilesABeat = 4096;
+constexpr milliseconds kSettle{1000};
+constexpr milliseconds kLongestSettle{30000};
+/// The heartbeat must come every 10 s.
+constexpr milliseconds kLongestWait{8000};
+
+}  // namespace
+
+Scanner::Scanner(RoleContext& context, share::Share share)
+    : context_{context},
+      instance_{context.instance()},
+      share_{std::move(share)},
+      words_{state::scan_words(instance_.segment)},
+      examiner_{context, share_},
+      watcher_{share_},
+      news_{context} {}
+
+void Scanner::run() {
+  context_.ready();
+  while (!context_.stopping()) {
+    context_.beat();
+    news_.look_at_peers();
+    const bool asked = words_.wanted.load() > words_.answered.load();
+    if (traverse_soon_ || asked || std::chrono::steady_clock::now() >= next_traversal_) {
+      traverse_all();
+    }
+    look_again_at_the_restless();
+    examine_suspects();
+    wait();
+  }
+}
+
+void Scanner::wait() {
+  Deadline until = std::min(next_traversal_, deadline_in(kLongestWait));
+  for (const auto& [path, restless] : restless_) until = std::min(until, restless.due);
+  std::array<pollfd, 3> fds = {
+      pollfd{.fd = context_.stop_fd(), .events = POLLIN, .revents = 0},
+      pollfd{.fd = instance_.wakes.scanner.fd(), .events = POLLIN, .revents = 0},
+      pollfd{.fd = watcher_.fd(), .events = POLLIN, .revents = 0}};
+  poll_fds(fds, poll_timeout(until));
+  if (fds[1].revents != 0) {
+    instance_.wakes.scanner.drain();
+    news_.tell();
+  }
+  if (fds[2].revents != 0) take_events();
+}
+
+void Scanner::take_events() {
+  for (const Event& event : watcher_.read()) take_event(event);
+  examine_suspects();
+}
+
+void Scanner::take_event(const Event& event) {
+  switch (event.kind) {
+    case Event::Kind::file:
+      restless_.erase(event.path);
+      return suspect(event.path);
+    case Event::Kind::new_file:
+      restless_.try_emplace(event.path, Restless{deadline_in(kSettle)});
+      return;
+    case Event::Kind::folder:
+      return traverse(event.path);
+    case Event::Kind::folder_gone:
+      examine_suspects();
+      for (std::string& path : instance_.store.paths_below(event.path)) suspect(std::move(path));
+      return;
+    case Event::Kind::overflow:
+      traverse_soon_ = true;
+      return;
+  }
+}
+
+void Scanner::look_again_at_the_restless() {
+  const Deadline now = std::chrono::steady_clock::now();
+  for (const auto& [path, restless] : restless_) {
+    if (restless.due <= now) suspects_.push_back(path);
+  }
+  examine_suspects();
+}
+
+void Scanner::traverse_all() {
+  traverse_soon_ = false;
+  next_traversal_ = deadline_in(std::chrono::seconds{instance_.settings.rescan_seconds});
+  const std::uint64_t asked = words_.wanted.load();
+  if (auto good = share_.check(); !good) {
+    if (!share_was_bad_) log_error("{}", good.error().text());
+    share_was_bad_ = true;
+    return;  // those who asked wait until the share is back
+  }
+  share_was_bad_ = false;
+  words_.begun.fetch_add(1);
+  const std::uint64_t started = monotonic_ms();
+  in_traversal_ = true;
+  // Two instances of the scanner must not take each other's marks for their own.
+  scan_ = std::max<std::uint32_t>(1, static_cast<std::uint32_t>(words_.begun.load()));
+  traverse("");
+  examine_suspects();
+  if (!context_.stopping() && share_.check()) find_missing();
+  in_traversal_ = false;
+  words_.last_ms.store(monotonic_ms() - started);
+  words_.watching.store(watcher_.complete() ? 1 : 0);
+  words_.ended.fetch_add(1);
+  words_.answered.store(asked);
+  instance_.wakes.supervisor.signal();
+  next_traversal_ = deadline_in(std::chrono::seconds{instance_.settings.rescan_seconds});
+}
+
+void Scanner::traverse(const std::string& folder) {
+  share::Visitor visitor;
+  visitor.file = [this](const std::string& path, const share::FileStat& stat) {
+    return meet(path, stat);
+  };
+  visitor.folder = [this](const std::string& path) { watcher_.add(path); };
+  visitor.trouble = [](const Error& error) {
+    log_warning("{}; skipped until it can be read", error.text());
+  };
+  visitor.partial = [](const std::string&) {};
+  const share::TraversalCounts counts = share::traverse(share_, folder, visitor);
+  if (folder.empty()) {
+    words_.skipped.store(counts.skipped);
+    words_.unreadable.store(counts.unreadable);
+  }
+}
+
+bool Scanner::meet(const std::string& path, const share::FileStat& stat) {
+  if (++met_ % kFilesABeat == 0) {
+    context_.beat();
+    if (context_.stopping()) return false;
+  }
+  const auto stamp = instance_.dictionary.mark(path, scan_);
+  const bool same = stamp && !stamp->deleted && stamp->size == stat.size &&
+                    stamp->mtime_ns == stat.mtime_ns && stamp->ctime_ns == stat.ctime_ns &&
+                    stamp->inode == stat.inode && stamp->mode == stat.mode;
+  if (!same) suspect(path);
+  return true;
+}
+
+void Scanner::find_missing() {
+  for (std::size_t shard = 0; shard < kShards; ++shard) {
+    context_.beat();
+    for (std::string& path : instance_.dictionary.unmarked(shard, scan_)) {
+      suspect(std::move(path));
+    }
+  }
+  examine_suspects();
+}
+
+void Scanner::suspect(std::string path) {
+  suspects_.push_back(std::move(path));
+  if (suspects_.size() >= kSuspects) examine_suspects();
+}
+
+void Scanner::examine_suspects() {
+  if (suspects_.empty()) return;
+  std::vector<std::string> paths = std::move(suspects_);
+  suspects_.clear();
+  std::sort(paths.begin(), paths.end());
+  paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
+  context_.beat();
+  const std::vector<Outcome> outcomes = examiner_.examine(paths);
+  bool news = false;
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    if (outcomes[i] != Outcome::restless) {
+      restless_.erase(paths[i]);
+      news |= outcomes[i] == Outcome::written;
+      continue;
+    }
+    Restless& restless = restless_[paths[i]];
+    const milliseconds settle =
+        std::min(kLongestSettle, kSettle * (1 << std::min(restless.looks, 5u)));
+    restless.due = deadline_in(settle);
+    ++restless.looks;
+  }
+  if (!news) return;
+  news_.tell();
+}
+
+}  // namespace lefting::scanner

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/role/role.h"
+#include "common/share/share.h"
+#include "scanner/examiner.h"
+#include "scanner/news.h"
+#include "scanner/watcher.h"
+
+namespace lefting::scanner {
+
+/// The scanner: traverses the share at its start and then regularly, follows inotify in between,
+/// has changed files examined, and tells the news senders. One thread.
+class Scanner {
+ public:
+  Scanner(RoleContext& context, share::Share share);
+
+  /// Works until the context says stop. Throws StoreError.
+  void run();
+
+ private:
+  void wait();
+  void take_events();
+  void take_event(const Event& event);
+  void look_again_at_the_restless();
+  void traverse_all();
+  void traverse(const std::string& folder);
+  void find_missing();
+  bool meet(const std::string& path, const share::FileStat& stat);
+  /// Adds a path to those to be examined; examines when there are many.
+  void suspect(std::string path);
+  void examine_suspects();
+
+  RoleContext& context_;
+  Instance& instance_;
+  share::Share share_;
+  state::ScanWords& words_;
+  Examiner examiner_;
+  Watcher watcher_;
+  NewsSenders news_;
+
+  std::vector<std::string> suspects_;
+  struct Restless {
+    Deadline due;
+    unsigned looks = 0;
+  };
+  std::map<std::string, Restless> restless_;
+  std::uint32_t scan_ = 1;  ///< the traversal that is under way, or was the last
+  std::uint64_t met_ = 0;
+  bool traverse_soon_ = true;
+  bool in_traversal_ = false;
+  bool share_was_bad_ = false;
+  Deadline next_traversal_{};
+};
+
+}  // namespace lefting::scanner

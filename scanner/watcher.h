@@ -1,0 +1,57 @@
+#pragma once
+
+#include <sys/inotify.h>
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "common/base/unique_fd.h"
+#include "common/share/share.h"
+
+namespace lefting::scanner {
+
+/// Something that inotify saw.
+struct Event {
+  enum class Kind {
+    file,         ///< written, moved, removed, or its metadata changed: look at it now
+    new_file,     ///< made, perhaps not written yet: look at it when it had time to be
+    folder,       ///< there is a folder now: look at all of it
+    folder_gone,  ///< it was removed or moved away, with all that was in it
+    overflow,     ///< events were lost: look at everything
+  };
+  Kind kind = Kind::file;
+  std::string path;
+};
+
+/// Watches folders by inotify. Used by one thread.
+class Watcher {
+ public:
+  explicit Watcher(const share::Share& share);
+
+  /// Readable when there are events; -1 where the system has no inotify to give.
+  int fd() const { return inotify_.get(); }
+  /// True while every folder that it was told of is watched.
+  bool complete() const { return complete_; }
+
+  /// Begins to watch a folder; call it before reading the folder. Again for the same folder, or
+  /// under its new name, does no harm.
+  void add(const std::string& folder);
+  /// All that has happened since, in order; `.lefting` files left out.
+  std::vector<Event> read();
+
+ private:
+  void give_up(int errno_value, const std::string& folder);
+  void take(const struct inotify_event& raw, std::vector<Event>& out);
+  void forget_below(const std::string& folder);
+
+  const share::Share& share_;
+  UniqueFd inotify_;
+  std::unordered_map<int, std::string> folders_;  // by watch
+  std::map<std::string, int> watches_;            // by folder, so that a subtree is a range
+  bool complete_ = true;
+};
+
+}  // namespace lefting::scanner

@@ -1,0 +1,134 @@
+#include "supervisor/commands.h"
+
+#include <cstdio>
+
+#include "common/base/log.h"
+#include "common/base/os.h"
+#include "common/net/identity.h"
+#include "supervisor/control_client.h"
+#include "supervisor/dump_json.h"
+#include "supervisor/dump_tables.h"
+#include "supervisor/peer_store.h"
+#include "supervisor/view.h"
+
+namespace lefting::supervisor {
+
+namespace {
+
+/// The roles get 5 s to leave; beyond this the supervisor itself hangs.
+constexpr milliseconds kStopWait{30000};
+
+/// Asks the supervisor for something that has no answer but that it is done.
+int ask(const InstancePaths& paths, const ControlRequest& request) {
+  auto control = ControlClient::connect(paths);
+  if (!control) return fail(control.error());
+  if (!control.value()) return not_running(paths);
+  const auto answer = control.value()->ask(request, std::nullopt);
+  return answer ? kToolDone : fail(answer.error());
+}
+
+/// What the segment says of the peer in a slot; a peer without words where there is none.
+state::PeerView view_of(const std::vector<state::PeerView>& peers, int slot) {
+  for (const state::PeerView& view : peers) {
+    if (view.peer.slot == slot) return view;
+  }
+  state::PeerView none;
+  none.peer.slot = slot;
+  none.reason = "it was removed";
+  return none;
+}
+
+}  // namespace
+
+int fail(const Error& error) {
+  std::fprintf(stderr, "supervisor: %s\n", printable(error.text()).c_str());
+  return kToolFailed;
+}
+
+int not_running(const InstancePaths& paths) {
+  std::fprintf(stderr, "supervisor: no instance runs in %s; `supervisor start` starts it\n",
+               printable(paths.dir).c_str());
+  return kToolNotRunning;
+}
+
+int stop_command(const InstancePaths& paths) {
+  auto control = ControlClient::connect(paths);
+  if (!control) return fail(control.error());
+  if (!control.value()) return not_running(paths);
+  const UniqueFd process = open_pidfd(control.value()->pid());
+  const auto answer =
+      control.value()->ask({.operation = "stop", .roles = {}, .slots = {}}, kStopWait);
+  if (!process) return answer ? kToolDone : fail(answer.error());
+  // It may have died without an answer; what counts is that it is gone.
+  pollfd end{process.get(), POLLIN, 0};
+  const Deadline deadline = deadline_in(answer ? kStopWait : milliseconds{0});
+  while (poll_fds({&end, 1}, poll_timeout(deadline)) == 0) {
+    if (poll_timeout(deadline) > 0) continue;
+    if (!answer) return fail(answer.error());
+    return fail(plain_error("stop", "the supervisor does not end",
+                            "kill process " + std::to_string(control.value()->pid())));
+  }
+  return kToolDone;
+}
+
+int status_command(const InstancePaths& paths, bool json) {
+  if (!instance_exists(paths)) return not_running(paths);
+  auto opened = View::open(paths);
+  if (!opened) return fail(opened.error());
+  View& view = *opened.value();
+  if (!view.live()) return not_running(paths);
+  if (json) {
+    write_summary_json(stdout, view);
+    return kToolDone;
+  }
+  for (const std::string& line : summary_lines(view)) std::puts(line.c_str());
+  std::puts("");
+  for (const std::string& line : role_lines(view)) std::puts(line.c_str());
+  return kToolDone;
+}
+
+int restart_command(const InstancePaths& paths, const std::vector<std::string>& roles) {
+  return ask(paths, {.operation = "restart", .roles = roles, .slots = {}});
+}
+
+int rescan_command(const InstancePaths& paths) {
+  return ask(paths, {.operation = "rescan", .roles = {}, .slots = {}});
+}
+
+int hello_command(const InstancePaths& paths, const std::string& peer) {
+  if (!instance_exists(paths)) return not_running(paths);
+  auto opened = View::open(paths);
+  if (!opened) return fail(opened.error());
+  View& view = *opened.value();
+  if (!view.live()) return not_running(paths);
+  ControlRequest request{.operation = "hello", .roles = {}, .slots = {}};
+  if (!peer.empty()) {
+    const auto named = named_peer(view.store(), peer);
+    if (!named) return fail(named.error());
+    request.slots.push_back(named.value().slot);
+  }
+  const auto answer = view.attached()->control.ask(request, std::nullopt);
+  if (!answer) return fail(answer.error());
+  int result = kToolDone;
+  const auto peers = view.peers();
+  for (const HelloOutcome& hello : answer.value().reply.hellos) {
+    const state::PeerView one = view_of(peers, hello.slot);
+    if (hello.said) {
+      std::printf("%s: hello said\n", peer_title(one.peer).c_str());
+      continue;
+    }
+    const std::string reason = one.reason.empty() ? "see `supervisor logs hello`" : one.reason;
+    result = fail(plain_error("hello to " + peer_title(one.peer), reason));
+  }
+  return result;
+}
+
+int id_command(const InstancePaths& paths) {
+  if (auto made = make_instance_folder(paths); !made) return fail(made.error());
+  const auto identity = net::Identity::open(paths.key(), paths.certificate());
+  if (!identity) return fail(identity.error());
+  std::puts(to_text(identity.value().device()).c_str());
+  return kToolDone;
+}
+
+}  // namespace lefting::supervisor

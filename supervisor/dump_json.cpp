@@ -1,0 +1,233 @@
+#include "supervisor/dump_json.h"
+
+#include <fnmatch.h>
+#include <rapidjson/filewritestream.h>
+#include <rapidjson/writer.h>
+
+#include <memory>
+
+#include "common/base/ids.h"
+#include "common/wire/entry_list.h"
+
+namespace lefting::supervisor {
+
+namespace {
+
+constexpr std::size_t kBufferBytes = 1 << 16;
+
+/// RapidJSON's writer on a stdio stream; ends the line when it is done.
+class Json {
+ public:
+  explicit Json(std::FILE* out)
+      : out_{out},
+        buffer_{std::make_unique<char[]>(kBufferBytes)},
+        stream_{out, buffer_.get(), kBufferBytes},
+        writer_{stream_} {}
+  ~Json() {
+    stream_.Put('\n');
+    stream_.Flush();
+    std::fflush(out_);
+  }
+  Json(const Json&) = delete;
+  Json& operator=(const Json&) = delete;
+
+  void begin_object() { writer_.StartObject(); }
+  void end_object() { writer_.EndObject(); }
+  void begin_array() { writer_.StartArray(); }
+  void end_array() { writer_.EndArray(); }
+  void key(const char* name) { writer_.Key(name); }
+  void text(std::string_view value) {
+    writer_.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
+  }
+  void raw_object(const std::string& json) {
+    writer_.RawValue(json.data(), json.size(), rapidjson::kObjectType);
+  }
+
+  void put(const char* name, std::string_view value) {
+    key(name);
+    // What isn't UTF-8 can't stand in JSON; where it matters the caller gives base64.
+    text(is_utf8(value) ? value : "");
+  }
+  void put(const char* name, std::uint64_t value) {
+    key(name);
+    writer_.Uint64(value);
+  }
+  void put_signed(const char* name, std::int64_t value) {
+    key(name);
+    writer_.Int64(value);
+  }
+  /// `path`, or `path64` where it is not UTF-8.
+  void put_path(const char* name, const std::string& path) {
+    if (is_utf8(path)) return put(name, path);
+    put((std::string{name} + "64").c_str(), to_base64(path));
+  }
+
+ private:
+  std::FILE* out_;
+  std::unique_ptr<char[]> buffer_;
+  rapidjson::FileWriteStream stream_;
+  rapidjson::Writer<rapidjson::FileWriteStream> writer_;
+};
+
+void put_roles(Json& json, View& view) {
+  json.begin_array();
+  for (const RoleView& role : view.roles()) {
+    json.begin_object();
+    json.put("role", role.role);
+    json.put_signed("pid", role.pid);
+    json.put("state", role.state);
+    json.put("restarts", role.restarts);
+    json.put_signed("last_exit", role.last_exit);
+    json.put("heartbeat_age_ms", role.heartbeat_age_ms);
+    json.end_object();
+  }
+  json.end_array();
+}
+
+void put_peers(Json& json, const std::vector<state::PeerView>& peers) {
+  json.begin_array();
+  for (const state::PeerView& view : peers) {
+    json.begin_object();
+    json.put("device", view.peer.device ? to_text(*view.peer.device) : "");
+    json.put("name", view.peer.name);
+    json.put("address", view.peer.address);
+    json.put("state", state::to_text(view.state));
+    json.put("seen", view.peer.seen);
+    if (!view.reason.empty()) json.put("reason", view.reason);
+    json.end_object();
+  }
+  json.end_array();
+}
+
+void put_tickets(Json& json, View& view, const std::string& glob) {
+  const auto peers = view.peers();
+  json.begin_array();
+  for (const state::TicketView& ticket : view.tickets()) {
+    const Entry& wanted = ticket.ticket.wanted;
+    if (!path_matches(wanted.path, glob)) continue;
+    json.begin_object();
+    json.put_path("path", wanted.path);
+    json.put("size", wanted.size);
+    json.put("done_bytes", ticket.done_bytes);
+    json.put("state", state::to_text(ticket.state));
+    json.key("sources");
+    json.begin_array();
+    for (const std::string& source : source_names(ticket.ticket.sources, peers)) json.text(source);
+    json.end_array();
+    json.put("error", ticket.reason);
+    json.end_object();
+  }
+  json.end_array();
+}
+
+void put_files(Json& json, View& view, const std::string& glob) {
+  json.begin_array();
+  view.for_each_file([&](const Record& record) {
+    if (!path_matches(record.entry.path, glob)) return;
+    std::string entry = wire::encode_entry(record.entry);
+    entry.pop_back();  // its closing brace
+    json.raw_object(entry + ",\"sequence\":" + std::to_string(record.sequence) + "}");
+  });
+  json.end_array();
+}
+
+/// Everything up to `tickets`.
+void put_head(Json& json, View& view) {
+  const InstanceReport& instance = view.instance();
+  json.key("segment");
+  json.begin_object();
+  json.put("generation", instance.generation);
+  json.put("size_bytes", view.segment_bytes());
+  json.put("used_bytes", view.used_bytes());
+  json.end_object();
+  json.put("device", instance.device);
+  json.put("name", instance.name);
+  json.put_path("share", instance.share);
+  json.put("listen", instance.listen);
+  json.key("index");
+  json.begin_object();
+  json.put("id", index_text(view.store().index_id()));
+  json.put("sequence", view.store().last_sequence());
+  json.end_object();
+  json.key("roles");
+  put_roles(json, view);
+  json.key("peers");
+  put_peers(json, view.peers());
+}
+
+void put_counts(Json& json, const Counts& counts) {
+  json.begin_object();
+  json.put("files", counts.files);
+  json.put("bytes", counts.bytes);
+  json.put("deleted", counts.deleted);
+  json.key("tickets");
+  json.begin_object();
+  json.put("queued", counts.tickets.queued);
+  json.put("active", counts.tickets.active);
+  json.put("waiting", counts.tickets.waiting);
+  json.put("failed", counts.tickets.failed);
+  json.put("bytes", counts.tickets.bytes);
+  json.put("done_bytes", counts.tickets.done_bytes);
+  json.end_object();
+  json.put("received_bytes", counts.received);
+  json.put("sent_bytes", counts.sent);
+  json.end_object();
+}
+
+}  // namespace
+
+bool path_matches(const std::string& path, const std::string& glob) {
+  return glob.empty() || ::fnmatch(glob.c_str(), path.c_str(), 0) == 0;
+}
+
+std::vector<std::string> source_names(std::uint64_t sources,
+                                      const std::vector<state::PeerView>& peers) {
+  std::vector<std::string> out;
+  for (const state::PeerView& view : peers) {
+    if ((sources >> view.peer.slot & 1) == 0) continue;
+    out.push_back(view.peer.device ? to_text(*view.peer.device) : view.peer.address);
+  }
+  return out;
+}
+
+void write_state_json(std::FILE* out, View& view, const std::string& glob) {
+  Json json{out};
+  json.begin_object();
+  put_head(json, view);
+  json.key("tickets");
+  put_tickets(json, view, glob);
+  json.key("files");
+  put_files(json, view, glob);
+  json.end_object();
+}
+
+void write_summary_json(std::FILE* out, View& view) {
+  Json json{out};
+  json.begin_object();
+  put_head(json, view);
+  json.key("counts");
+  put_counts(json, view.counts());
+  json.end_object();
+}
+
+void write_roles_json(std::FILE* out, View& view) {
+  Json json{out};
+  put_roles(json, view);
+}
+
+void write_peers_json(std::FILE* out, const std::vector<state::PeerView>& peers) {
+  Json json{out};
+  put_peers(json, peers);
+}
+
+void write_tickets_json(std::FILE* out, View& view, const std::string& glob) {
+  Json json{out};
+  put_tickets(json, view, glob);
+}
+
+void write_files_json(std::FILE* out, View& view, const std::string& glob) {
+  Json json{out};
+  put_files(json, view, glob);
+}
+
+}  // namespace lefting::supervisor

@@ -1,0 +1,159 @@
+#include "supervisor/hello.h"
+
+#include <csignal>
+
+#include "common/base/log.h"
+#include "common/net/connection.h"
+#include "common/role/greeting.h"
+#include "common/role/role.h"
+#include "common/sync/intake.h"
+#include "common/sync/outgoing.h"
+#include "common/sync/peer_facts.h"
+
+namespace lefting::supervisor {
+
+namespace {
+
+/// The peer compares and stores a whole page before it answers.
+constexpr milliseconds kReplyWait{60000};
+
+/// One hello: our changes go out, theirs come in as tickets.
+class Hello {
+ public:
+  Hello(Instance& instance, int slot, int stop_fd)
+      : instance_{instance},
+        slot_{slot},
+        stop_fd_{stop_fd},
+        intake_{instance.index, instance.peers, instance.short_device()} {}
+
+  /// Errors say why it could not be said.
+  Status say() {
+    const auto view = instance_.peers.get(slot_);
+    if (!view) return plain_error("hello", "no such peer");
+    if (view->peer.address.empty()) {
+      return plain_error("hello", "its address is not known; it must come to us");
+    }
+    auto address = net::parse_address(view->peer.address);
+    if (!address) return address.error();
+    auto connection =
+        net::Connection::connect(address.value(), instance_.tls(), view->peer.device, stop_fd_);
+    if (!connection) return connection.error();
+    if (auto sent = send_list(connection.value(), view->peer); !sent) return sent;
+    bool more = true;
+    while (more) {
+      auto frame = connection.value().receive(kReplyWait);
+      if (!frame) return frame.error();
+      if (auto taken = take_page(connection.value(), view->peer, frame.value(), more); !taken) {
+        return taken;
+      }
+    }
+    return {};
+  }
+
+ private:
+  Status send_list(net::Connection& connection, const Peer& peer) {
+    sync::Outgoing outgoing{instance_.store, peer.told, false};
+    while (const auto page = outgoing.next()) {
+      wire::Request request;
+      request.operation = wire::Operation::hello;
+      request.greeting = greeting_to(instance_, peer);
+      request.greeting.index = page->range;
+      request.greeting.more = page->more;
+      auto sent =
+          connection.send(wire::encode_request(request), std::as_bytes(std::span{page->data}));
+      if (!sent) return sent;
+    }
+    return {};
+  }
+
+  Status check_device(const Peer& peer, const wire::Greeting& greeting) const {
+    if (greeting.device == instance_.device()) {
+      return Error{wire::make_error_code(wire::Code::not_trusted),
+                   "hello",
+                   {},
+                   "that address is this very instance; remove the peer"};
+    }
+    if (instance_.tls() == nullptr && peer.device && greeting.device &&
+        *peer.device != *greeting.device) {
+      return Error{wire::make_error_code(wire::Code::not_trusted),
+                   "hello",
+                   {},
+                   "another device answers there: " + to_text(*greeting.device)};
+    }
+    return {};
+  }
+
+  Status take_page(net::Connection& connection, const Peer& peer, const net::ReceivedFrame& frame,
+                   bool& more) {
+    auto decoded = wire::decode_reply(frame.header);
+    if (!decoded) return decoded.error();
+    const wire::Reply& reply = decoded.value();
+    if (reply.error) {
+      return Error{wire::make_error_code(*reply.error), "hello", {}, reply.message};
+    }
+    if (auto checked = check_device(peer, reply.greeting); !checked) return checked;
+    more = reply.greeting.more;
+    const IndexId own = instance_.store.index_id();
+    sync::update_peer(instance_.store, instance_.peers, slot_, [&](Peer& known) {
+      sync::take_greeting(known, reply.greeting, own, connection.remote().host);
+    });
+    auto taken = intake_.take(slot_, reply.greeting, frame.data);
+    if (!taken) return taken.error();
+    if (taken.value().wishes != 0) instance_.wakes.downloader.signal();
+    return {};
+  }
+
+  Instance& instance_;
+  int slot_;
+  int stop_fd_;
+  sync::Intake intake_;
+};
+
+int say_hello(Instance& instance, int slot, int stop_fd) {
+  const Status said = Hello{instance, slot, stop_fd}.say();
+  if (said) {
+    if (instance.peers.set_state(slot, state::PeerState::online)) {
+      log_info("peer {} is online", slot);
+      instance.tickets.requeue_sources(slot);
+    }
+    instance.wakes.downloader.signal();
+    instance.wakes.scanner.signal();
+  } else if (said.error().code != net::make_error_code(net::Fault::stopped)) {
+    const bool refused = said.error().code == wire::make_error_code(wire::Code::not_trusted) ||
+                         said.error().code == net::make_error_code(net::Fault::wrong_device);
+    const std::string why = said.error().text();
+    const auto state = refused ? state::PeerState::refused : state::PeerState::offline;
+    if (instance.peers.set_state(slot, state, why)) log_info("peer {}: {}", slot, printable(why));
+  }
+  instance.wakes.supervisor.signal();
+  return said ? 0 : 1;
+}
+
+}  // namespace
+
+int hello_main(int slot, const InstancePaths& paths, const Settings& settings) {
+  std::signal(SIGPIPE, SIG_IGN);
+  open_log("hello", paths.log("hello"), log_level(settings));
+  try {
+    auto inherited = take_inherited();
+    if (!inherited) {
+      log_error("{}", inherited.error().text());
+      return 1;
+    }
+    const auto pick = [slot](state::Segment& segment) -> state::Inflight& {
+      return state::hello_inflight(segment, slot);
+    };
+    auto instance = open_instance(paths, settings, std::move(inherited.value().segment),
+                                  std::move(inherited.value().wakes), pick);
+    if (!instance) {
+      log_error("{}", instance.error().text());
+      return 1;
+    }
+    return say_hello(*instance.value(), slot, inherited.value().lifeline.get());
+  } catch (const std::exception& error) {
+    log_error("{}", error.what());
+    return 1;
+  }
+}
+
+}  // namespace lefting::supervisor

@@ -1,0 +1,204 @@
+#include "tests/integration/raw_peer.h"
+
+#include <arpa/inet.h>
+#include <fmt/core.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <list>
+#include <stdexcept>
+
+#include "common/base/os.h"
+
+namespace lefting::test {
+
+namespace {
+
+constexpr const char* kDevice = "AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA";
+
+std::string big_endian(std::size_t value) {
+  std::string out(4, '\0');
+  for (int i = 0; i < 4; ++i)
+    out[static_cast<std::size_t>(i)] = static_cast<char>(value >> (24 - 8 * i));
+  return out;
+}
+
+std::size_t from_big_endian(const char* bytes) {
+  std::size_t value = 0;
+  for (int i = 0; i < 4; ++i) value = value << 8 | static_cast<unsigned char>(bytes[i]);
+  return value;
+}
+
+sockaddr_in loopback(int port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+
+}  // namespace
+
+rapidjson::Document RawFrame::json() const {
+  rapidjson::Document document;
+  document.Parse(header.c_str());
+  return document;
+}
+
+std::string raw_frame(const std::string& header, const std::string& data) {
+  return big_endian(header.size()) + big_endian(data.size()) + header + data;
+}
+
+RawConnection::RawConnection(int port) : fd_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
+  const sockaddr_in address = loopback(port);
+  if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    throw std::runtime_error{"connect"};
+  }
+}
+
+void RawConnection::send(const std::string& bytes) {
+  std::size_t sent = 0;
+  while (sent < bytes.size()) {
+    const ssize_t n = ::send(fd_.get(), bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+    if (n <= 0) return;  // the other side closed: what it says of it is in receive()
+    sent += static_cast<std::size_t>(n);
+  }
+}
+
+void RawConnection::send_byte_by_byte(const std::string& bytes) {
+  for (const char c : bytes) send(std::string(1, c));
+}
+
+bool RawConnection::read_exactly(std::string& into, std::size_t size) {
+  into.resize(size);
+  std::size_t have = 0;
+  while (have < size) {
+    pollfd readable{.fd = fd_.get(), .events = POLLIN, .revents = 0};
+    if (::poll(&readable, 1, 10000) <= 0) return false;
+    const ssize_t n = ::recv(fd_.get(), into.data() + have, size - have, 0);
+    if (n <= 0) return false;
+    have += static_cast<std::size_t>(n);
+  }
+  return true;
+}
+
+std::optional<RawFrame> RawConnection::receive() {
+  std::string sizes;
+  RawFrame frame;
+  if (!read_exactly(sizes, 8) || !read_exactly(frame.header, from_big_endian(sizes.data())) ||
+      !read_exactly(frame.data, from_big_endian(sizes.data() + 4))) {
+    return std::nullopt;
+  }
+  return frame;
+}
+
+bool RawConnection::closed() {
+  pollfd readable{.fd = fd_.get(), .events = POLLIN, .revents = 0};
+  if (::poll(&readable, 1, 10000) <= 0) return false;
+  char byte = 0;
+  return ::recv(fd_.get(), &byte, 1, 0) <= 0;
+}
+
+RawPeer::RawPeer() : socket_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
+  const sockaddr_in address = loopback(port());
+  const int yes = 1;
+  ::setsockopt(socket_.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  if (::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::listen(socket_.get(), 64) != 0) {
+    throw std::runtime_error{"bind"};
+  }
+  Pipe stop = make_pipe();
+  stop_read_ = std::move(stop.read_end);
+  stop_write_ = std::move(stop.write_end);
+  thread_ = std::thread{[this] { serve(); }};
+}
+
+RawPeer::~RawPeer() {
+  stop_write_.reset();
+  thread_.join();
+}
+
+void RawPeer::answer_with(Answer answer) {
+  const std::lock_guard lock{mutex_};
+  answer_ = std::move(answer);
+}
+
+std::string RawPeer::hello_reply(const std::string& entries) const {
+  return raw_frame(fmt::format(R"({{"reply":"hello","status":"ok","protocol":1,"device":"{}",)"
+                               R"("name":"raw","port":{}}})",
+                               kDevice, port()),
+                   entries);
+}
+
+std::string RawPeer::news(const std::string& entries) const {
+  return raw_frame(fmt::format(R"({{"operation":"news","protocol":1,"device":"{}","name":"raw",)"
+                               R"("port":{}}})",
+                               kDevice, port()),
+                   entries);
+}
+
+std::string RawPeer::hello(const std::string& entries) const {
+  return raw_frame(fmt::format(R"({{"operation":"hello","protocol":1,"device":"{}","name":"raw",)"
+                               R"("port":{}}})",
+                               kDevice, port()),
+                   entries);
+}
+
+std::vector<RawFrame> RawPeer::requests() const {
+  const std::lock_guard lock{mutex_};
+  return requests_;
+}
+
+void RawPeer::serve() {
+  std::list<std::thread> connections;
+  for (;;) {
+    pollfd fds[2] = {{.fd = socket_.get(), .events = POLLIN, .revents = 0},
+                     {.fd = stop_read_.get(), .events = POLLIN, .revents = 0}};
+    ::poll(fds, 2, -1);
+    if (fds[1].revents != 0) break;
+    UniqueFd fd{::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC)};
+    if (!fd) continue;
+    connections.emplace_back(
+        [this, taken = std::move(fd)]() mutable { serve_connection(std::move(taken)); });
+  }
+  for (std::thread& thread : connections) thread.join();
+}
+
+void RawPeer::serve_connection(UniqueFd fd) {
+  RawConnection connection{std::move(fd)};
+  for (;;) {
+    pollfd fds[2] = {{.fd = connection.fd(), .events = POLLIN, .revents = 0},
+                     {.fd = stop_read_.get(), .events = POLLIN, .revents = 0}};
+    ::poll(fds, 2, -1);
+    if (fds[1].revents != 0) return;
+    const auto frame = connection.receive();
+    if (!frame) return;
+    const auto reply = answer(*frame);
+    if (!reply) return;
+    connection.send(*reply);
+  }
+}
+
+std::optional<std::string> RawPeer::answer(const RawFrame& frame) {
+  Answer chosen;
+  const rapidjson::Document json = frame.json();
+  const std::string operation = json["operation"].GetString();
+  {
+    const std::lock_guard lock{mutex_};
+    chosen = answer_;
+    if (operation == "get_file") requests_.push_back({frame.header, frame.data});
+  }
+  if (chosen) return chosen(frame);
+  if (operation == "hello") return hello_reply("[]");
+  if (operation == "news") return raw_frame(R"({"reply":"news","status":"ok"})");
+  return raw_frame(R"({"reply":"get_file","status":"error","error":"not_found","message":""})");
+}
+
+std::string raw_entry(const std::string& path, std::uint64_t size, std::int64_t mtime_ns,
+                      const std::string& more) {
+  return fmt::format(R"({{"path":"{}","size":{},"mtime":{}{}}})", path, size, mtime_ns, more);
+}
+
+}  // namespace lefting::test

@@ -1,0 +1,140 @@
+// Deaths in the middle of a transfer: what came is not fetched again, and what arrives is right.
+#include <doctest/doctest.h>
+#include <openssl/evp.h>
+
+#include <condition_variable>
+#include <csignal>
+#include <mutex>
+#include <set>
+
+#include "tests/integration/node.h"
+#include "tests/integration/raw_peer.h"
+
+using namespace lefting::test;
+
+namespace {
+
+constexpr std::size_t kMiB = 1u << 20;
+
+/// A source that gives the first blocks of a file and holds the rest back until it is let go.
+class HoldingPeer {
+ public:
+  HoldingPeer(std::size_t blocks, std::size_t given)
+      : content_{random_bytes(blocks * kMiB, 77)}, given_{given} {
+    const std::string list = "[" + raw_entry("big", content_.size(), 5) + "]";
+    peer.answer_with([this, list](const RawFrame& frame) -> std::optional<std::string> {
+      const auto json = frame.json();
+      const std::string operation = json["operation"].GetString();
+      if (operation == "hello") return peer.hello_reply(list);
+      if (operation == "news") return raw_frame(R"({"reply":"news","status":"ok"})");
+      const std::size_t offset = json.HasMember("offset") ? json["offset"].GetUint64() : 0;
+      std::unique_lock lock{mutex_};
+      if (offset / kMiB >= given_ && !changed_.wait_for(lock, Seconds{20}, [&] { return open_; })) {
+        return std::nullopt;
+      }
+      if (open_) asked_after_.insert(offset / kMiB);
+      return raw_frame(R"({"reply":"get_file","status":"ok","offset":)" + std::to_string(offset) +
+                           R"(,"size":)" + std::to_string(content_.size()) + R"(,"mtime":5})",
+                       content_.substr(offset, json["length"].GetUint64()));
+    });
+  }
+  ~HoldingPeer() { open(); }
+
+  void open() {
+    const std::lock_guard lock{mutex_};
+    open_ = true;
+    asked_after_.clear();
+    changed_.notify_all();
+  }
+  const std::string& content() const { return content_; }
+  std::set<std::size_t> asked_after_opening() {
+    const std::lock_guard lock{mutex_};
+    return asked_after_;
+  }
+  RawPeer peer;
+
+ private:
+  std::string content_;
+  std::size_t given_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = false;
+  std::set<std::size_t> asked_after_;
+};
+
+std::uint64_t done_bytes(Node& node) {
+  const auto dump = node.dump();
+  return dump["tickets"].Empty() ? 0 : number_of(dump["tickets"][0], "done_bytes");
+}
+
+}  // namespace
+
+TEST_CASE("resume: after the downloader's death only what is missing is asked for") {
+  HoldingPeer source{12, 5};
+  Node node{true};
+  node.start({source.peer.address()});
+  REQUIRE(eventually([&] { return done_bytes(node) == 5 * kMiB; }));
+  CHECK(std::filesystem::file_size(node.share("big.lefting")) == 12 * kMiB);
+  CHECK_FALSE(node.exists("big"));
+  send_signal(node.role_pid("downloader"), SIGKILL);
+  source.open();
+  CHECK(eventually([&] { return node.exists("big"); }));
+  CHECK(node.read("big") == source.content());
+  CHECK_FALSE(node.exists("big.lefting"));
+  for (const std::size_t block : source.asked_after_opening()) CHECK(block >= 5);
+}
+
+TEST_CASE(
+    "resume: after the death of the whole instance at most the last 4 MiB are fetched again") {
+  HoldingPeer source{24, 14};
+  Node node{true};
+  node.start({source.peer.address()});
+  REQUIRE(eventually([&] { return done_bytes(node) == 14 * kMiB; }));
+  node.kill_all();
+  source.open();
+  node.start({source.peer.address()});
+  CHECK(eventually([&] { return node.exists("big"); }));
+  CHECK(node.read("big") == source.content());
+  for (const std::size_t block : source.asked_after_opening()) CHECK(block >= 10);
+}
+
+TEST_CASE("resume: a partial file that was tampered with is noticed and fetched anew") {
+  HoldingPeer source{6, 3};
+  Node node{true};
+  node.start({source.peer.address()});
+  REQUIRE(eventually([&] { return done_bytes(node) == 3 * kMiB; }));
+  send_signal(node.role_pid("downloader"), SIGKILL);
+  std::filesystem::resize_file(node.share("big.lefting"), 1);
+  source.open();
+  CHECK(eventually([&] { return node.exists("big"); }));
+  CHECK(node.read("big") == source.content());
+}
+
+TEST_CASE("restart: each role, and all of them, die during a transfer, and the file arrives") {
+  Node a;
+  Node b;
+  const std::string content = random_bytes(192 * kMiB, 8);
+  a.start({b.spec()});
+  b.start({a.spec()});
+  int round = 0;
+  for (const std::string victim : {"scanner", "listener", "downloader", "all"}) {
+    CAPTURE(victim);
+    const std::string name = "file" + std::to_string(round++);
+    a.write("../" + name, content);
+    std::filesystem::rename(a.share("../" + name), a.share(name));
+    eventually([&] { return b.exists(name + ".lefting") || b.exists(name); });
+    for (Node* node : {&a, &b}) {
+      if (victim == "all") {
+        for (const char* role : {"scanner", "listener", "downloader"}) {
+          send_signal(node->role_pid(role), SIGKILL);
+        }
+      } else {
+        send_signal(node->role_pid(victim), SIGKILL);
+      }
+    }
+    CHECK(eventually([&] { return b.exists(name); }, Seconds{60}));
+    CHECK(b.read(name) == content);
+    CHECK(eventually([&] { return b.dump()["tickets"].Empty(); }));
+    CHECK_FALSE(b.exists(name + ".lefting"));
+  }
+}

@@ -1,0 +1,162 @@
+#include "common/sync/decide.h"
+
+#include <doctest/doctest.h>
+
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/sync/version.h"
+#include "tests/unit/records.h"
+
+using namespace lefting;
+using namespace lefting::sync;
+using test::device;
+
+namespace {
+
+constexpr std::uint64_t kNow = 1'700'000'000'000;
+
+/// One entry for each small vector. What a version holds was fixed by its last edit, and that is
+/// what its stamp names; so the stamp tells content or tombstone, and a merge keeps the winner's.
+std::vector<Entry> small_entries() {
+  std::vector<Entry> out;
+  for (std::uint64_t a = 0; a < 3; ++a) {
+    for (std::uint64_t b = 0; b < 3; ++b) {
+      for (std::uint64_t c = 0; c < 3; ++c) {
+        VersionVector version;
+        if (a != 0) version.push_back({device('A'), a});
+        if (b != 0) version.push_back({device('B'), b});
+        if (c != 0) version.push_back({device('C'), c});
+        if (version.empty()) continue;
+        const Stamp edit = stamp(version);
+        const int content = static_cast<int>(edit.counter * 3 + edit.device.packed % 3) % 4;
+        out.push_back(content == 3 ? test::tombstone("f", version)
+                                   : test::entry("f", content, version));
+      }
+    }
+  }
+  return out;
+}
+
+/// What a peer that has `ours` holds under the name after it heard of `theirs`.
+Entry after(const Entry& ours, const Entry& theirs) {
+  const Decision decision = decide(&ours, theirs, device('Z'), kNow);
+  const bool kept = decision.verdict == Verdict::same || decision.verdict == Verdict::ours_newer;
+  return kept ? ours : decision.result;
+}
+
+}  // namespace
+
+TEST_CASE("decide: two peers that hear of each other end with the same entry") {
+  for (const Entry& a : small_entries()) {
+    for (const Entry& b : small_entries()) {
+      if (a.version == b.version) continue;  // one version is one content
+      CAPTURE(a.hash.has_value());
+      CAPTURE(b.hash.has_value());
+      CHECK(after(a, b) == after(b, a));
+    }
+  }
+}
+
+TEST_CASE("decide: the order in which a peer hears of others makes no difference") {
+  for (const Entry& a : small_entries()) {
+    for (const Entry& b : small_entries()) {
+      for (const Entry& c : small_entries()) {
+        if (a.version == b.version || b.version == c.version || a.version == c.version) continue;
+        const Entry one = after(after(a, b), c);
+        const Entry other = after(after(a, c), b);
+        CHECK(one == other);
+      }
+    }
+  }
+}
+
+TEST_CASE("decide: exactly one side loses a conflict, and only then") {
+  for (const Entry& a : small_entries()) {
+    for (const Entry& b : small_entries()) {
+      const Verdict here = decide(&a, b, device('Z'), kNow).verdict;
+      const Verdict there = decide(&b, a, device('Z'), kNow).verdict;
+      CHECK((here == Verdict::win) == (there == Verdict::lose));
+      CHECK((here == Verdict::same) == (there == Verdict::same));
+      CHECK((here == Verdict::merge) <= (there == Verdict::merge || there == Verdict::ours_newer));
+    }
+  }
+}
+
+TEST_CASE("decide: an unknown path is taken, a newer version is taken, an older one is not") {
+  const Entry old = test::entry("f", 0, {{device('A'), 1}});
+  const Entry next = test::entry("f", 1, {{device('A'), 2}});
+  CHECK(decide(nullptr, old, device('Z'), kNow).verdict == Verdict::take);
+  CHECK(decide(nullptr, old, device('Z'), kNow).result == old);
+  CHECK(decide(&old, next, device('Z'), kNow).verdict == Verdict::take);
+  CHECK(decide(&next, old, device('Z'), kNow).verdict == Verdict::ours_newer);
+}
+
+TEST_CASE("decide: a newer version of the same content brings only its metadata") {
+  const Entry old = test::entry("f", 0, {{device('A'), 1}});
+  Entry touched = test::entry("f", 0, {{device('A'), 2}});
+  touched.mode = 0755;
+  const Decision decision = decide(&old, touched, device('Z'), kNow);
+  CHECK(decision.verdict == Verdict::merge);
+  CHECK(decision.result == touched);
+}
+
+TEST_CASE("decide: without a version the later mtime wins, and the taker makes the version") {
+  const Entry ours = test::entry("f", 0, {{device('A'), 1}});
+  Entry theirs = test::entry("f", 1, {});
+  Decision decision = decide(&ours, theirs, device('Z'), kNow);
+  CHECK(decision.verdict == Verdict::take);
+  CHECK(compare(decision.result.version, ours.version) == Order::newer);
+  CHECK(stamp(decision.result.version).device == device('Z'));
+  CHECK(decide(nullptr, theirs, device('Z'), kNow).result.version.size() == 1);
+
+  theirs.mtime_ns = ours.mtime_ns - 1;
+  CHECK(decide(&ours, theirs, device('Z'), kNow).verdict == Verdict::ours_newer);
+
+  theirs.mtime_ns = ours.mtime_ns;  // and it is larger
+  CHECK(decide(&ours, theirs, device('Z'), kNow).verdict == Verdict::lose);
+  theirs.size = ours.size;
+  CHECK(decide(&ours, theirs, device('Z'), kNow).verdict == Verdict::same);
+  theirs.size = 0;
+  theirs.hash.reset();
+  CHECK(decide(&ours, theirs, device('Z'), kNow).verdict == Verdict::ours_newer);
+}
+
+TEST_CASE("decide: a deletion of what was never here is remembered only if it has a version") {
+  CHECK(decide(nullptr, test::tombstone("f", {{device('A'), 3}}), device('Z'), kNow).verdict ==
+        Verdict::take);
+  CHECK(decide(nullptr, test::tombstone("f", {}), device('Z'), kNow).verdict == Verdict::same);
+}
+
+TEST_CASE("supersedes: of two different wishes exactly one stands for both") {
+  for (const Entry& a : small_entries()) {
+    for (const Entry& b : small_entries()) {
+      if (stamp(a.version) == stamp(b.version)) continue;  // the same content
+      CHECK(supersedes(a, b) != supersedes(b, a));
+    }
+  }
+}
+
+TEST_CASE("conflict_name: stem, time in UTC, device, extension") {
+  Entry loser = test::entry("d/photo.jpg", 0, {{device('B'), 9}, {device('A'), 3}});
+  loser.mtime_ns = 1'700'000'000'000'000'000;
+  CHECK(conflict_name(loser, false) == "photo.conflict-20231114-221320-BBBBBBBB.jpg");
+  CHECK(conflict_name(loser, true) == "photo.conflict-20231114-221320-BBBBBBBB-000000000000.jpg");
+  loser.path = ".profile";
+  CHECK(conflict_name(loser, false) == ".profile.conflict-20231114-221320-BBBBBBBB");
+  loser.path = "a.tar.gz";
+  loser.mtime_ns = -1;
+  CHECK(conflict_name(loser, false) == "a.tar.conflict-19691231-235959-BBBBBBBB.gz");
+}
+
+TEST_CASE("conflict_name: a name never has more than 255 bytes, and no cut character") {
+  for (std::size_t length = 1; length <= 255; ++length) {
+    std::string name;
+    while (name.size() + 2 <= length) name += "\xc3\xa9";
+    if (name.size() < length) name += "x";
+    const Entry loser = test::entry(name, 0, {{device('B'), 9}});
+    const std::string made = conflict_name(loser, true);
+    CHECK(made.size() <= 255);
+    CHECK(is_utf8(made));
+  }
+}

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <fcntl.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "common/base/entry.h"
+#include "common/base/unique_fd.h"
+#include "common/state/layout.h"
+#include "common/state/segment.h"
+#include "common/state/tickets.h"
+
+namespace lefting::state {
+
+inline constexpr std::uint64_t kMiB = 1 << 20;
+
+inline Ticket make_ticket(std::string path, std::uint64_t id, std::uint64_t size = 10,
+                          std::uint64_t sources = 1) {
+  Ticket ticket;
+  ticket.id = id;
+  ticket.wanted.path = std::move(path);
+  ticket.wanted.size = size;
+  ticket.wanted.mtime_ns = -3;
+  ticket.wanted.hash = Sha256{{1, 2}};
+  ticket.wanted.version = {{ShortId{5}, id}};
+  ticket.sources = sources;
+  return ticket;
+}
+
+/// A segment, attached twice, over a store of tickets.
+struct TicketBench {
+  explicit TicketBench(std::size_t limit_bytes = 64 << 20)
+      : segment{Segment::create(limit_bytes)} {}
+
+  std::map<std::uint64_t, Ticket> store;
+  int loads = 0;
+  Segment segment;
+  Segment again = Segment::attach(UniqueFd{::fcntl(segment.fd(), F_DUPFD_CLOEXEC, 0)}).take();
+  TicketQueue::Load load = [this](const TicketQueue::Emit& emit) {
+    ++loads;
+    for (const auto& [id, ticket] : store) emit(ticket);
+  };
+  TicketQueue queue{segment, load};
+  TicketQueue other{again, load};
+
+  void spoil() { segment.layout().tickets.guard.dirty.store(1); }
+};
+
+}  // namespace lefting::state
