@@ -142,10 +142,7 @@ bool Session::reply_to_hello(const wire::Request& request, const sync::Taken& ta
     reply.id = request.id;
     reply.greeting =
         greeting_to(instance, instance.peers.get(*slot_).value_or(state::PeerView{}).peer);
-    reply.greeting.index = page->range;
-    reply.greeting.more = page->more;
-    reply.greeting.encoding = page->encoding;
-    reply.greeting.raw_size = page->encoding == wire::Encoding::zstd ? page->raw_size : 0;
+    page->describe(reply.greeting);
     if (first) reply.rejected = taken.rejected;
     first = false;
     if (!send(reply, std::as_bytes(std::span{page->data}))) return false;

@@ -79,7 +79,7 @@ bool NewsSender::connect(const Peer& peer) {
   }
   connection_ = connection.take();
   told_ = peer.told;
-  zstd_ = false;
+  zstd_ = peer.zstd;
   keepalive_ = deadline_in(kKeepalive);
   return true;
 }
@@ -111,10 +111,7 @@ bool NewsSender::send_page(const sync::Page& page) {
   request.operation = wire::Operation::news;
   request.greeting =
       greeting_to(instance_, instance_.peers.get(slot_).value_or(state::PeerView{}).peer);
-  request.greeting.index = page.range;
-  request.greeting.more = page.more;
-  request.greeting.encoding = page.encoding;
-  request.greeting.raw_size = page.encoding == wire::Encoding::zstd ? page.raw_size : 0;
+  page.describe(request.greeting);
   const auto sent =
       connection_->send(wire::encode_request(request), std::as_bytes(std::span{page.data}));
   if (!sent) {

@@ -52,13 +52,12 @@ class Hello {
 
  private:
   Status send_list(net::Connection& connection, const Peer& peer) {
-    sync::Outgoing outgoing{instance_.store, peer.told, false};
+    sync::Outgoing outgoing{instance_.store, peer.told, peer.zstd};
     while (const auto page = outgoing.next()) {
       wire::Request request;
       request.operation = wire::Operation::hello;
       request.greeting = greeting_to(instance_, peer);
-      request.greeting.index = page->range;
-      request.greeting.more = page->more;
+      page->describe(request.greeting);
       auto sent =
           connection.send(wire::encode_request(request), std::as_bytes(std::span{page->data}));
       if (!sent) return sent;

@@ -57,7 +57,10 @@ std::optional<Peer> find_peer(store::Store& store, const Peer& peer) {
 Result<Peer> add_peer(store::Store& store, const Peer& peer) {
   Peer stored = find_peer(store, peer).value_or(Peer{});
   if (peer.device) stored.device = peer.device;
-  if (!peer.address.empty()) stored.address = peer.address;
+  if (!peer.address.empty()) {
+    stored.address = peer.address;
+    stored.learned = false;
+  }
   if (stored.slot < 0 && store.peers().size() >= static_cast<std::size_t>(kMaxPeers)) {
     return plain_error("peer add", "there are " + std::to_string(kMaxPeers) + " peers already",
                        "remove one with `supervisor peer remove`");

@@ -70,6 +70,8 @@ struct Peer {
   std::optional<DeviceId> device;  ///< unknown for a plain peer that has not said hello yet
   std::string name;                ///< for people, as the peer said it
   std::string address;             ///< HOST:PORT to reach it; empty: it must come to us
+  bool learned = false;            ///< the address came in a greeting: a later one replaces it
+  bool zstd = false;               ///< it takes compressed lists
   IndexId index = 0;               ///< of its index, as last heard
   std::uint64_t seen = 0;          ///< last of its changes that are safely stored here
   std::uint64_t told = 0;          ///< last of our changes that it said it has stored

@@ -74,6 +74,8 @@ struct PeerSlot {
   bool has_device = false;
   FixedText<64> name;
   FixedText<300> address;
+  bool learned = false;
+  bool zstd = false;
   FixedText<200> reason;
   std::uint64_t index = 0;
   std::uint64_t seen = 0;

@@ -57,6 +57,8 @@ class PeersLock {
     if (from.has_device) out.peer.device = from.device;
     out.peer.name = view(from.name);
     out.peer.address = view(from.address);
+    out.peer.learned = from.learned;
+    out.peer.zstd = from.zstd;
     out.peer.index = from.index;
     out.peer.seen = from.seen;
     out.peer.told = from.told;
@@ -113,6 +115,8 @@ class PeersLock {
     to.device = peer.device.value_or(DeviceId{});
     set_text(to.name, peer.name);
     set_text(to.address, peer.address);
+    to.learned = peer.learned;
+    to.zstd = peer.zstd;
     to.index = peer.index;
     to.seen = peer.seen;
     to.told = peer.told;

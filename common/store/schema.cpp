@@ -28,7 +28,7 @@ CREATE TABLE ticket(
   version BLOB NOT NULL, sources INTEGER NOT NULL, done BLOB NOT NULL);
 CREATE TABLE peer(
   slot INTEGER PRIMARY KEY, device BLOB UNIQUE, name TEXT NOT NULL, address TEXT NOT NULL,
-  their_index INTEGER NOT NULL, seen INTEGER NOT NULL, told INTEGER NOT NULL);
+  learned INTEGER NOT NULL, zstd INTEGER NOT NULL, their_index INTEGER NOT NULL, seen INTEGER NOT NULL, told INTEGER NOT NULL);
 INSERT INTO counter VALUES('sequence', 0), ('ticket', 0);
 )";
 

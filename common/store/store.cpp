@@ -69,8 +69,7 @@ struct Store::Database {
   Statement set_fact{raw, "INSERT OR REPLACE INTO fact VALUES(?,?)"};
   Statement find{raw, "SELECT " RECORD_COLUMNS " FROM file WHERE shard=? AND path=?"};
   Statement shard{raw, "SELECT " RECORD_COLUMNS " FROM file WHERE shard=?"};
-  Statement below{raw,
-                  "SELECT path FROM file WHERE shard=? AND path>=? AND path<? AND deleted=0"};
+  Statement below{raw, "SELECT path FROM file WHERE shard=? AND path>=? AND path<? AND deleted=0"};
   Statement changes{
       raw, "SELECT " RECORD_COLUMNS " FROM file WHERE sequence>? ORDER BY sequence LIMIT ?"};
   Statement count{raw, "SELECT count(*), total(size), total(deleted) FROM file"};
@@ -88,10 +87,11 @@ struct Store::Database {
   Statement set_sources{raw, "UPDATE ticket SET sources=? WHERE path=? AND id=?"};
   Statement set_done{raw, "UPDATE ticket SET done=? WHERE path=? AND id=?"};
   Statement remove_ticket{raw, "DELETE FROM ticket WHERE path=? AND id=?"};
-  Statement peers{raw,
-                  "SELECT slot, device, name, address, their_index, seen, told FROM peer "
-                  "ORDER BY slot"};
-  Statement put_peer{raw, "INSERT OR REPLACE INTO peer VALUES(?,?,?,?,?,?,?)"};
+  Statement peers{
+      raw,
+      "SELECT slot, device, name, address, learned, zstd, their_index, seen, told FROM peer "
+      "ORDER BY slot"};
+  Statement put_peer{raw, "INSERT OR REPLACE INTO peer VALUES(?,?,?,?,?,?,?,?,?)"};
   Statement remove_peer{raw, "DELETE FROM peer WHERE slot=?"};
   Statement drop_source{raw, "UPDATE ticket SET sources=sources & ~? WHERE sources & ?"};
 
@@ -158,9 +158,11 @@ Peer read_peer(const Statement& row) {
   }
   peer.name = row.blob(2);
   peer.address = row.blob(3);
-  peer.index = row.number(4);
-  peer.seen = row.number(5);
-  peer.told = row.number(6);
+  peer.learned = row.number(4) != 0;
+  peer.zstd = row.number(5) != 0;
+  peer.index = row.number(6);
+  peer.seen = row.number(7);
+  peer.told = row.number(8);
   return peer;
 }
 
@@ -365,7 +367,8 @@ void Transaction::put_peer(Peer& peer) {
     put.bind_null(2);
   }
   put.bind_text(3, peer.name).bind_text(4, peer.address);
-  put.bind(5, peer.index).bind(6, peer.seen).bind(7, peer.told);
+  put.bind(5, std::uint64_t{peer.learned}).bind(6, std::uint64_t{peer.zstd});
+  put.bind(7, peer.index).bind(8, peer.seen).bind(9, peer.told);
   put.run();
 }
 

@@ -14,6 +14,13 @@ constexpr std::size_t kWorthCompressing = 4096;
 
 }  // namespace
 
+void Page::describe(wire::Greeting& greeting) const {
+  greeting.index = range;
+  greeting.more = more;
+  greeting.encoding = encoding;
+  greeting.raw_size = encoding == wire::Encoding::zstd ? raw_size : 0;
+}
+
 Outgoing::Outgoing(store::Store& store, std::uint64_t seen, bool zstd)
     : store_{store}, index_{store.index_id()}, at_{seen}, end_{store.last_sequence()}, zstd_{zstd} {
   // A peer that has seen more than there is has seen an index that this store has lost.

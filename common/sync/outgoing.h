@@ -18,6 +18,9 @@ struct Page {
   wire::Encoding encoding = wire::Encoding::identity;
   std::uint64_t raw_size = 0;  ///< of `data` before compression
   std::size_t entries = 0;
+
+  /// Puts into a greeting what goes with the page: range, more, encoding, raw size.
+  void describe(wire::Greeting& greeting) const;
 };
 
 /// Cuts our changes after `seen` into pages of at most 10,000 entries and 4 MiB.

@@ -27,9 +27,11 @@ void take_greeting(Peer& peer, const wire::Greeting& greeting, IndexId own,
                    const std::string& host) {
   if (!greeting.name.empty()) peer.name = greeting.name;
   if (!peer.device) peer.device = greeting.device;
-  if (peer.address.empty() && greeting.port != 0) {
+  if ((peer.address.empty() || peer.learned) && greeting.port != 0) {
     peer.address = net::Address{host, greeting.port}.text();
+    peer.learned = true;
   }
+  peer.zstd = greeting.accepts_zstd;
   if (greeting.seen) peer.told = greeting.seen->id == own ? greeting.seen->to : 0;
 }
 
