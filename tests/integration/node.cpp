@@ -7,8 +7,9 @@
 #include <algorithm>
 #include <csignal>
 #include <fstream>
-#include <iterator>
 #include <random>
+
+#include "common/base/os.h"
 
 namespace lefting::test {
 
@@ -98,8 +99,8 @@ void Node::write(const std::string& path, const std::string& content) {
 }
 
 std::string Node::read(const std::string& path) const {
-  std::ifstream in{share(path), std::ios::binary};
-  return {std::istreambuf_iterator<char>{in}, {}};
+  auto content = read_file(share(path));  // a folder or nothing reads as ""
+  return content ? content.take() : std::string{};
 }
 
 std::vector<std::pair<std::string, std::string>> Node::tree() const {

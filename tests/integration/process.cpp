@@ -11,8 +11,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <stdexcept>
 
 #include "common/base/clock.h"
@@ -85,8 +83,9 @@ std::vector<int> pids_with(const std::string& text) {
   for (const auto& item : std::filesystem::directory_iterator{"/proc"}) {
     const std::string name = item.path().filename().string();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    std::ifstream in{item.path() / "cmdline"};
-    std::string line{std::istreambuf_iterator<char>{in}, {}};
+    auto words = read_file(item.path() / "cmdline");
+    if (!words) continue;  // it has just ended
+    std::string line = words.take();
     for (char& c : line) {
       if (c == '\0') c = ' ';
     }
