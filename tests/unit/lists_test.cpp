@@ -1,0 +1,170 @@
+// Our changes as pages, and a peer's pages as tickets.
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "common/sync/intake.h"
+#include "common/sync/outgoing.h"
+#include "common/sync/peer_facts.h"
+#include "common/wire/entry_list.h"
+#include "tests/unit/sync_fixture.h"
+
+using namespace lefting;
+using test::SyncFixture;
+
+namespace {
+
+std::vector<std::string> paths_in(const sync::Page& page) {
+  std::string raw = page.data;
+  if (page.encoding == wire::Encoding::zstd) {
+    raw = wire::decompress(std::as_bytes(std::span{page.data}), page.raw_size).take();
+  }
+  std::vector<std::string> out;
+  std::vector<wire::Rejected> rejected;
+  REQUIRE(wire::decode_entry_list(
+              raw, [&](Entry&& e) { out.push_back(e.path); }, rejected)
+              .ok());
+  CHECK(rejected.empty());
+  return out;
+}
+
+sync::Taken take(sync::Intake& intake, int slot, const std::vector<Entry>& entries,
+                 std::optional<wire::IndexRange> range = {}) {
+  wire::EntryListWriter list;
+  for (const Entry& entry : entries) list.add(entry);
+  wire::Greeting greeting;
+  greeting.index = range;
+  const std::string page = list.take();
+  auto taken = intake.take(slot, greeting, std::as_bytes(std::span{page}));
+  REQUIRE(taken.ok());
+  return taken.take();
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(SyncFixture,
+                  "outgoing: pages join without gap or overlap, and the last one ends at the end") {
+  for (int i = 0; i < 25'000; ++i) {
+    Record record;
+    record.entry = test::entry("f" + std::to_string(i), i % 100, {{test::device('A'), 1}});
+    store::Transaction transaction{store};
+    transaction.put_record(record, 0);
+    transaction.commit();
+  }
+  for (const bool zstd : {false, true}) {
+    sync::Outgoing outgoing{store, 0, zstd};
+    std::uint64_t at = 0;
+    std::size_t entries = 0;
+    bool more = true;
+    while (const auto page = outgoing.next()) {
+      CHECK(more);
+      CHECK(page->range.from == at);
+      CHECK(page->range.id == store.index_id());
+      at = page->range.to;
+      more = page->more;
+      entries += paths_in(*page).size();
+    }
+    CHECK_FALSE(more);
+    CHECK(at == 25'000);
+    CHECK(entries == 25'000);
+  }
+}
+
+TEST_CASE_FIXTURE(
+    SyncFixture, "outgoing: who has seen all gets one empty page, who has seen too much gets all") {
+  record(test::entry("a", 1, {}));
+  record(test::entry("b", 1, {}));
+  record(test::entry("a", 2, {}));
+  const auto pages = [&](std::uint64_t seen) {
+    sync::Outgoing outgoing{store, seen, false};
+    const auto page = outgoing.next();
+    CHECK_FALSE(outgoing.next().has_value());
+    return paths_in(*page);
+  };
+  CHECK(pages(3).empty());
+  CHECK(pages(2) == std::vector<std::string>{"a"});
+  CHECK(pages(0) == std::vector<std::string>{"b", "a"});
+  CHECK(pages(4) == std::vector<std::string>{"b", "a"});
+}
+
+TEST_CASE_FIXTURE(SyncFixture, "intake: what we lack becomes a ticket, what we have does not") {
+  const int slot = add_peer('a');
+  sync::Intake intake{index, peers, test::device('Z')};
+  const Entry known = test::entry("known", 1, {{test::device('A'), 1}});
+  record(known);
+  Entry newer = test::entry("changed", 2, {{test::device('A'), 2}});
+  record(test::entry("changed", 1, {{test::device('A'), 1}}));
+  Entry older = test::entry("ours", 1, {{test::device('A'), 1}});
+  record(test::entry("ours", 2, {{test::device('A'), 2}}));
+  const auto taken =
+      take(intake, slot, {known, newer, older, test::entry("new", 1, {{test::device('A'), 1}})});
+  CHECK(taken.entries == 4);
+  CHECK(taken.wishes == 2);
+  CHECK(tickets.find("changed")->ticket.wanted == newer);
+  CHECK(tickets.find("new")->ticket.sources == 1);
+  CHECK(tickets.list().size() == 2);
+  CHECK(store.find_ticket("new") == tickets.find("new")->ticket);
+}
+
+TEST_CASE_FIXTURE(
+    SyncFixture, "intake: the same list twice adds nothing, another peer adds itself as a source") {
+  const int first = add_peer('a');
+  const int second = add_peer('b');
+  sync::Intake intake{index, peers, test::device('Z')};
+  const std::vector<Entry> list = {test::entry("f", 1, {{test::device('A'), 1}})};
+  CHECK(take(intake, first, list).wishes == 1);
+  CHECK(take(intake, first, list).wishes == 0);
+  CHECK(take(intake, second, list).wishes == 1);
+  CHECK(tickets.find("f")->ticket.sources == 3);
+  CHECK(tickets.find("f")->ticket.id == 1);
+}
+
+TEST_CASE_FIXTURE(SyncFixture,
+                  "intake: a newer wish takes the ticket's place, an older one doesn't") {
+  const int slot = add_peer('a');
+  sync::Intake intake{index, peers, test::device('Z')};
+  const Entry old = test::entry("f", 1, {{test::device('A'), 1}});
+  const Entry next = test::entry("f", 2, {{test::device('A'), 2}});
+  take(intake, slot, {old});
+  take(intake, slot, {next});
+  CHECK(tickets.find("f")->ticket.wanted == next);
+  CHECK(tickets.find("f")->ticket.id == 2);
+  CHECK(take(intake, slot, {old}).wishes == 0);
+  CHECK(tickets.find("f")->ticket.wanted == next);
+}
+
+TEST_CASE_FIXTURE(SyncFixture,
+                  "intake: seen goes on without gaps, and begins anew with another index") {
+  const int slot = add_peer('a');
+  sync::Intake intake{index, peers, test::device('Z')};
+  CHECK(take(intake, slot, {}, wire::IndexRange{7, 0, 10}).seen == 10);
+  CHECK(take(intake, slot, {}, wire::IndexRange{7, 15, 20}).seen == 10);  // 10 to 15 is missing
+  CHECK(take(intake, slot, {}, wire::IndexRange{7, 5, 12}).seen == 12);
+  CHECK(take(intake, slot, {}, wire::IndexRange{7, 2, 3}).seen == 12);
+  CHECK(take(intake, slot, {}, wire::IndexRange{8, 5, 9}).seen == 0);
+  CHECK(take(intake, slot, {}, wire::IndexRange{8, 0, 9}).seen == 9);
+  CHECK(store.peers()[0].seen == 9);
+  CHECK(peers.get(slot)->peer.index == 8);
+}
+
+TEST_CASE("take_greeting: an address that the user gave stays, a learned one follows the peer") {
+  wire::Greeting greeting;
+  greeting.port = 5;
+  Peer given;
+  given.address = "host:1";
+  sync::take_greeting(given, greeting, 1, "10.0.0.1");
+  CHECK(given.address == "host:1");
+  Peer unknown;
+  sync::take_greeting(unknown, greeting, 1, "10.0.0.1");
+  CHECK(unknown.address == "10.0.0.1:5");
+  greeting.port = 6;
+  sync::take_greeting(unknown, greeting, 1, "10.0.0.2");
+  CHECK(unknown.address == "10.0.0.2:6");
+  greeting.seen = wire::Seen{1, 40};
+  sync::take_greeting(unknown, greeting, 1, "10.0.0.2");
+  CHECK(unknown.told == 40);
+  greeting.seen = wire::Seen{2, 40};  // of an index that we have lost
+  sync::take_greeting(unknown, greeting, 1, "10.0.0.2");
+  CHECK(unknown.told == 0);
+}
