@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <bit>
-#include <set>
+#include <map>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -112,15 +112,14 @@ void Batch::finish_fetched() {
   for (Job* job : in_stage(Job::Stage::fetched)) site_.publish(*job);
 }
 
-void Batch::sync_folders() const {
-  std::set<std::string_view> folders;
-  for (const Job& job : jobs_) {
-    if (job.stage == Job::Stage::record) folders.insert(share::split_path(job.path()).folder);
-  }
-  for (const std::string_view folder : folders) {
-    if (auto synced = share::sync_folder(share_, folder); !synced) {
-      log_warning("{}", synced.error().text());
-    }
+void Batch::sync_folders() {
+  std::map<std::string_view, Status> folders;
+  for (Job* job : in_stage(Job::Stage::record)) {
+    const std::string_view folder = share::split_path(job->path()).folder;
+    auto [at, is_new] = folders.try_emplace(folder);
+    if (is_new) at->second = share::sync_folder(share_, folder);
+    // Not on disk, so nobody is told: the next attempt finds the file there.
+    if (!at->second) job->put_off(at->second.error().text());
   }
   for (const Job& job : jobs_) {
     if (job.stage == Job::Stage::record && job.decision.result.deleted) {

@@ -21,7 +21,7 @@ class Batch {
   void fetch_all();
   void fetch_from(int slot, const std::vector<Job*>& jobs);
   void finish_fetched();
-  void sync_folders() const;
+  void sync_folders();
   void record_all();
   void settle_rest();
   std::vector<Job*> in_stage(Job::Stage stage);

@@ -188,7 +188,9 @@ bool Worksite::note_block(Job& job, std::uint64_t block, std::uint64_t bytes) {
 }
 
 void Worksite::save_done(Job& job) {
-  if (job.unsaved_bytes == 0) return;
+  // After a power cut the store may know blocks that the disk does not. The hash shows that; a file
+  // without one is fetched from its beginning instead.
+  if (job.unsaved_bytes == 0 || !job.wanted().hash) return;
   store::Transaction transaction{instance_.store};
   transaction.set_ticket_done(job.path(), job.id(), job.done);
   transaction.commit();

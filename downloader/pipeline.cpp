@@ -19,6 +19,11 @@ Error unexpected(const std::string& what) {
   return {wire::make_error_code(wire::Code::bad_frame), "fetch", {}, "the peer sent " + what};
 }
 
+/// Without a hash in the request the source gives what it has: then size and mtime tell.
+bool is_other_version(const wire::Reply& reply, const Entry& wanted) {
+  return reply.size != wanted.size || (!wanted.hash && reply.mtime_ns != wanted.mtime_ns);
+}
+
 }  // namespace
 
 Pipeline::Pipeline(Worksite& site, net::Connection& connection, bool compress)
@@ -87,8 +92,7 @@ Status Pipeline::take_block(const Sent& sent, const wire::Reply& reply, std::uin
   if (sent.job->stage != Job::Stage::fetch) return {};  // given up meanwhile
   if (reply.error) {
     refuse(sent, reply);
-  } else if (!sent.job->wanted().hash && (reply.size != sent.job->wanted().size ||
-                                          reply.mtime_ns != sent.job->wanted().mtime_ns)) {
+  } else if (is_other_version(reply, sent.job->wanted())) {
     sent.job->put_off("the source has another version by now");
   } else {
     take_bytes(sent, bytes.value());
@@ -103,7 +107,8 @@ Result<std::span<const std::byte>> Pipeline::read_block(const Sent& sent, const 
   }
   const bool packed = reply.encoding == wire::Encoding::zstd;
   const std::uint64_t raw_bytes = packed ? reply.raw_size : data_bytes;
-  if (!reply.error && raw_bytes != sent.length) return unexpected("a block of another length");
+  const bool whole = raw_bytes == sent.length || is_other_version(reply, sent.job->wanted());
+  if (!reply.error && !whole) return unexpected("a block of another length");
   if (data_bytes > sent.length) return unexpected("more than was asked for");
   buffer_.resize(std::max<std::size_t>(buffer_.size(), data_bytes));
   const std::span<std::byte> into{buffer_.data(), data_bytes};

@@ -119,12 +119,15 @@ Answer FileServer::answer_block(const wire::Request& request) {
   serving_ = stat;
   const std::uint64_t length = std::min(wanted.length, stat.size - wanted.offset);
   Answer answer;
-  answer.data.resize(std::min<std::uint64_t>(length, kPieceBytes));
+  // Only what is in memory as a whole can be compressed.
+  const std::uint64_t first = wanted.accepts_zstd ? kCompressedBytes : kPieceBytes;
+  answer.data.resize(std::min<std::uint64_t>(length, first));
   answer.rest_bytes = length - answer.data.size();
   at_ = wanted.offset + answer.data.size();
   if (const auto read = read_piece(answer.data, wanted.offset); !read) {
     if (read.error().code.value() == share::kChangedMeanwhile) {
-      return changed(request, record, std::nullopt);
+      const auto now = share::stat_fd(fd.value());
+      return changed(request, record, now ? std::optional{now.value()} : std::nullopt);
     }
     log_warning("read \"{}\": {}", printable(wanted.path), read.error().text());
     return {wire::error_reply(request, wire::Code::internal, "the file can't be read"), {}};
@@ -161,7 +164,9 @@ Result<std::span<const std::byte>> FileServer::next_piece(std::uint64_t most_byt
 
 Answer FileServer::answer_entry(const wire::Request& request) {
   const auto record = instance_.dictionary.find(request.file.path);
-  if (!record) return {wire::error_reply(request, wire::Code::not_found, "no such file"), {}};
+  if (!record || record->entry.deleted) {
+    return {wire::error_reply(request, wire::Code::not_found, "no such file"), {}};
+  }
   Answer answer;
   answer.reply.operation = "get_file";
   answer.reply.id = request.id;

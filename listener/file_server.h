@@ -14,6 +14,8 @@ namespace lefting::listener {
 
 /// Memory for file data, in bytes, that a connection needs however much it is asked for.
 inline constexpr std::size_t kPieceBytes = 256u << 10;
+/// Larger blocks are sent as they are, even to who takes compressed ones.
+inline constexpr std::size_t kCompressedBytes = 1u << 20;
 
 /// A reply's header and the first piece of its data.
 struct Answer {

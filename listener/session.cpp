@@ -14,6 +14,7 @@ namespace {
 
 const net::Timeouts kTimeouts;
 constexpr std::uint64_t kBusyRetryMs = 1000;
+constexpr std::size_t kMaxRejected = 100;
 
 }  // namespace
 
@@ -42,6 +43,7 @@ void Session::run() {
       return connection_.finish();
     }
     slot_ = peer->peer.slot;
+    device_ = device;
   }
   while (serve_one()) {
   }
@@ -68,8 +70,9 @@ bool Session::serve_one() {
 }
 
 bool Session::serve(const wire::Request& request, std::uint32_t data_bytes) {
-  if (request.operation == wire::Operation::get_file) return serve_file(request);
-  if (!identify(request)) {
+  const bool file = request.operation == wire::Operation::get_file;
+  if (file && (!slot_ || is_still_listed())) return serve_file(request);
+  if (file || !identify(request)) {
     log_warning("{} ({}) is not in the peer list and was refused", connection_.remote().text(),
                 request.greeting.device ? to_text(*request.greeting.device) : "no device ID");
     return send_error(
@@ -83,11 +86,17 @@ bool Session::serve(const wire::Request& request, std::uint32_t data_bytes) {
 }
 
 bool Session::identify(const wire::Request& request) {
-  if (slot_) return desk_.instance.peers.get(*slot_).has_value();
+  if (slot_) return is_still_listed();
   if (!request.greeting.device) return false;
   slot_ = match_plain_peer(desk_.instance.peers.list(), *request.greeting.device,
                            connection_.remote().host, request.greeting.port, resolve_host);
+  device_ = request.greeting.device;
   return slot_.has_value();
+}
+
+bool Session::is_still_listed() const {
+  const auto view = desk_.instance.peers.get(*slot_);
+  return view && (!view->peer.device || view->peer.device == device_);
 }
 
 bool Session::serve_list(const wire::Request& request, std::span<const std::byte> data) {
@@ -102,7 +111,10 @@ bool Session::serve_list(const wire::Request& request, std::span<const std::byte
   }
   if (taken.value().wishes != 0) desk_.instance.wakes.downloader.signal();
   if (request.operation == wire::Operation::news) return reply_to_news(request, taken.value());
-  return request.greeting.more || reply_to_hello(request, taken.value());
+  for (wire::Rejected& one : taken.value().rejected) {
+    if (rejected_.size() < kMaxRejected) rejected_.push_back(std::move(one));
+  }
+  return request.greeting.more || reply_to_hello(request);
 }
 
 void Session::meet_peer(const wire::Greeting& greeting) {
@@ -129,13 +141,12 @@ bool Session::reply_to_news(const wire::Request& request, const sync::Taken& tak
   return send(reply);
 }
 
-bool Session::reply_to_hello(const wire::Request& request, const sync::Taken& taken) {
+bool Session::reply_to_hello(const wire::Request& request) {
   Instance& instance = desk_.instance;
   const auto& seen = request.greeting.seen;
   const std::uint64_t from =
       seen && seen->id == instance.store.index_id() ? seen->to : std::uint64_t{0};
   sync::Outgoing outgoing{instance.store, from, request.greeting.accepts_zstd};
-  bool first = true;
   while (const auto page = outgoing.next()) {
     wire::Reply reply;
     reply.operation = "hello";
@@ -143,8 +154,7 @@ bool Session::reply_to_hello(const wire::Request& request, const sync::Taken& ta
     reply.greeting =
         greeting_to(instance, instance.peers.get(*slot_).value_or(state::PeerView{}).peer);
     page->describe(reply.greeting);
-    if (first) reply.rejected = taken.rejected;
-    first = false;
+    reply.rejected = std::exchange(rejected_, {});
     if (!send(reply, std::as_bytes(std::span{page->data}))) return false;
   }
   return true;

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/net/connection.h"
 #include "common/role/role.h"
@@ -43,10 +44,12 @@ class Session {
   bool serve_list(const wire::Request& request, std::span<const std::byte> data);
   bool serve_file(const wire::Request& request);
   bool reply_to_news(const wire::Request& request, const sync::Taken& taken);
-  bool reply_to_hello(const wire::Request& request, const sync::Taken& taken);
+  bool reply_to_hello(const wire::Request& request);
   bool send_error(const wire::Reply& reply, bool close);
   bool send(const wire::Reply& reply, std::span<const std::byte> data = {});
+  /// True if the peer is (still) in the list: a removed one loses its access at once.
   bool identify(const wire::Request& request);
+  bool is_still_listed() const;
   /// Takes in what the greeting says of the peer; it is online from now on.
   void meet_peer(const wire::Greeting& greeting);
 
@@ -54,6 +57,8 @@ class Session {
   net::Connection connection_;
   FileServer files_;
   std::optional<int> slot_;
+  std::optional<DeviceId> device_;        ///< of the peer in slot_
+  std::vector<wire::Rejected> rejected_;  ///< of a hello's pages so far
 };
 
 }  // namespace lefting::listener

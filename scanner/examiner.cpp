@@ -7,6 +7,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/share/hash.h"
+#include "common/share/marker.h"
 #include "common/sync/version.h"
 
 namespace lefting::scanner {
@@ -26,10 +27,32 @@ std::int64_t wall_ns() { return static_cast<std::int64_t>(wall_ms()) * 1'000'000
 }  // namespace
 
 Examiner::Examiner(RoleContext& context, const share::Share& share)
-    : context_{context}, instance_{context.instance()}, share_{share} {}
+    : context_{context},
+      instance_{context.instance()},
+      share_{share},
+      index_{index_text(instance_.store.index_id())} {}
+
+Status Examiner::check_share() const {
+  if (auto good = share_.check(); !good) return good;
+  return share::check_marker(share_, index_);
+}
+
+void Examiner::doubt_deletions(std::vector<Finding>& findings) const {
+  const auto is_deletion = [](const Finding& finding) {
+    return finding.change && finding.change->record.entry.deleted;
+  };
+  if (std::none_of(findings.begin(), findings.end(), is_deletion)) return;
+  const auto good = check_share();
+  if (good) return;
+  log_error("{}", good.error().text());
+  for (Finding& finding : findings) {
+    if (is_deletion(finding)) finding = {Outcome::restless, {}};
+  }
+}
 
 std::vector<Outcome> Examiner::examine(const std::vector<std::string>& paths) {
   std::vector<Finding> findings = look_all(paths);
+  doubt_deletions(findings);
   std::vector<sync::Change> changes;
   std::vector<std::size_t> owners;
   for (std::size_t i = 0; i < findings.size(); ++i) {
@@ -101,7 +124,11 @@ Examiner::Finding Examiner::look_at_file(const std::string& path,
   const auto ticket = instance_.tickets.find(path);
   const auto record = instance_.dictionary.find(path);
   if (record && share::is_unchanged(stat, *record) && stat.mode == record->entry.mode) return {};
-  if (ticket && is_wanted(stat, ticket->ticket.wanted)) return {};
+  // A ticket that waits has been looked at by the downloader with this file in view: not its own.
+  if (ticket && ticket->state != state::TicketState::waiting &&
+      is_wanted(stat, ticket->ticket.wanted)) {
+    return {Outcome::left, {}};
+  }
 
   auto fd = share_.open_file(path);
   if (!fd) {

@@ -14,7 +14,8 @@ namespace lefting::scanner {
 
 /// What came of a path that was looked at closely.
 enum class Outcome {
-  unchanged,  ///< as recorded, or the downloader's to record
+  unchanged,  ///< as recorded
+  left,       ///< the downloader's to record; if it doesn't soon, look again
   written,    ///< a new version was recorded
   restless,   ///< it changed while it was hashed: look again when it is quiet
   unreadable,
@@ -30,6 +31,9 @@ class Examiner {
   /// Returns an outcome for each. Throws StoreError.
   std::vector<Outcome> examine(const std::vector<std::string>& paths);
 
+  /// Errors: the share is not what the index was made of; then nothing in it is gone.
+  Status check_share() const;
+
  private:
   struct Finding {
     Outcome outcome = Outcome::unchanged;
@@ -38,11 +42,14 @@ class Examiner {
   Finding look(const std::string& path) const;
   Finding look_at_missing(const std::string& path) const;
   Finding look_at_file(const std::string& path, const share::FileStat& stat) const;
+  /// Takes deletions out again where the share is not the right one.
+  void doubt_deletions(std::vector<Finding>& findings) const;
   std::vector<Finding> look_all(const std::vector<std::string>& paths) const;
 
   RoleContext& context_;
   Instance& instance_;
   const share::Share& share_;
+  std::string index_;  ///< its ID, which the share's marker must name
 };
 
 }  // namespace lefting::scanner

@@ -145,7 +145,6 @@ bool NewsSender::take_reply(const sync::Page& page) {
     log_warning("peer {} does not take \"{}\": {}", slot_, printable(one.path),
                 printable(one.error));
   }
-  zstd_ = reply.value().greeting.accepts_zstd;
   const auto& seen = reply.value().greeting.seen;
   // A small peer may leave `seen` out: then "ok" has to do.
   told_ = !seen ? page.range.to : seen->id == page.range.id ? seen->to : 0;

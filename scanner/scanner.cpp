@@ -97,7 +97,7 @@ void Scanner::traverse_all() {
   traverse_soon_ = false;
   next_traversal_ = deadline_in(std::chrono::seconds{instance_.settings.rescan_seconds});
   const std::uint64_t asked = words_.wanted.load();
-  if (auto good = share_.check(); !good) {
+  if (auto good = examiner_.check_share(); !good) {
     if (!share_was_bad_) log_error("{}", good.error().text());
     share_was_bad_ = true;
     return;  // those who asked wait until the share is back
@@ -105,13 +105,11 @@ void Scanner::traverse_all() {
   share_was_bad_ = false;
   words_.begun.fetch_add(1);
   const std::uint64_t started = monotonic_ms();
-  in_traversal_ = true;
   // Two instances of the scanner must not take each other's marks for their own.
   scan_ = std::max<std::uint32_t>(1, static_cast<std::uint32_t>(words_.begun.load()));
   traverse("");
   examine_suspects();
-  if (!context_.stopping() && share_.check()) find_missing();
-  in_traversal_ = false;
+  if (!context_.stopping() && examiner_.check_share()) find_missing();
   words_.last_ms.store(monotonic_ms() - started);
   words_.watching.store(watcher_.complete() ? 1 : 0);
   words_.ended.fetch_add(1);
@@ -175,7 +173,7 @@ void Scanner::examine_suspects() {
   const std::vector<Outcome> outcomes = examiner_.examine(paths);
   bool news = false;
   for (std::size_t i = 0; i < paths.size(); ++i) {
-    if (outcomes[i] != Outcome::restless) {
+    if (outcomes[i] != Outcome::restless && outcomes[i] != Outcome::left) {
       restless_.erase(paths[i]);
       news |= outcomes[i] == Outcome::written;
       continue;

@@ -54,7 +54,6 @@ class Scanner {
   std::uint32_t scan_ = 1;  ///< the traversal that is under way, or was the last
   std::uint64_t met_ = 0;
   bool traverse_soon_ = true;
-  bool in_traversal_ = false;
   bool share_was_bad_ = false;
   Deadline next_traversal_{};
 };

@@ -8,6 +8,8 @@
 #include "common/base/log.h"
 #include "common/net/address.h"
 #include "common/net/identity.h"
+#include "common/share/marker.h"
+#include "common/share/share.h"
 #include "common/state/peers.h"
 #include "common/store/store.h"
 #include "supervisor/control_socket.h"
@@ -33,12 +35,24 @@ bool is_within(const fs::path& inner, const fs::path& outer) {
   return !relative.empty() && *relative.begin() != "..";
 }
 
-/// Makes the share where it is missing. Gives its absolute path.
-Result<std::string> prepare_share(const std::string& share, const InstancePaths& paths) {
+/// Marks the folder as this index's share at its first start; later it must be that one.
+Status claim_share(const std::string& folder, store::Store& store) {
+  const auto opened = share::Share::open(folder);
+  if (!opened) return opened.error();
+  const std::string index = index_text(store.index_id());
+  if (store.has_share()) return share::check_marker(opened.value(), index);
+  if (auto written = share::write_marker(opened.value(), index); !written) return written;
+  store.note_share();
+  return {};
+}
+
+/// Makes the share where it is missing, at the first start only. Gives its absolute path.
+Result<std::string> prepare_share(const std::string& share, const InstancePaths& paths,
+                                  bool is_new) {
   std::error_code error;
   std::string absolute = fs::absolute(share).lexically_normal().string();
   while (absolute.size() > 1 && absolute.back() == '/') absolute.pop_back();
-  fs::create_directories(absolute, error);
+  if (is_new) fs::create_directories(absolute, error);
   if (!fs::is_directory(absolute, error)) {
     return plain_error("share \"" + absolute + "\"", error ? error.message() : "it is not a folder",
                        "choose another with --share DIR");
@@ -138,16 +152,17 @@ Result<Prepared> prepare_instance(const InstancePaths& paths, Settings settings)
   auto identity = net::Identity::open(paths.key(), paths.certificate());
   if (!identity) return identity.error();
   const DeviceId device = identity.value().device();
-  auto share = prepare_share(settings.share, paths);
-  if (!share) return share.error();
-  settings.share = share.take();
   if (settings.name.empty()) settings.name = host_name();
 
   store::Store store{paths.store()};
+  auto share = prepare_share(settings.share, paths, !store.has_share());
+  if (!share) return share.error();
+  settings.share = share.take();
   store.begin_instance();
   if (auto put = prepare_peers(store, settings, device); !put) return put.error();
   auto listening = prepare_listening(settings);
   if (!listening) return listening.error();
+  if (auto claimed = claim_share(settings.share, store); !claimed) return claimed.error();
   if (auto noted = write_last(paths, settings); !noted) return noted.error();
   state::Segment segment = prepare_segment(store, settings);
   auto control = listen_control(paths);

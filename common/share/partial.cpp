@@ -46,6 +46,19 @@ int rename_at(const Place& place, const std::string& from, const std::string& to
   return ::renameat2(folder, from.c_str(), folder, to.c_str(), flags);
 }
 
+/// Renames onto a free name only: EEXIST otherwise. 0 or -1, as rename.
+int rename_to_free(const Place& place, const std::string& from, const std::string& to) {
+  if (rename_at(place, from, to, RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL) return -1;
+  // A file system that can't look and rename in one step (NFS).
+  const auto there = stat_at(place.folder.get(), to);
+  if (!there || there.value()) {
+    errno = there ? EEXIST : there.error().code.value();
+    return -1;
+  }
+  return rename_at(place, from, to, 0);
+}
+
 Status reserve(int fd, std::uint64_t size_bytes) {
   const auto size = static_cast<off_t>(size_bytes);
   // One block is written at once anyhow; more is reserved, so that a full disk shows here.
@@ -121,17 +134,11 @@ Status PartialFile::sync_content() const {
 }
 
 Status PartialFile::put_new() {
-  if (rename_at(place_, partial_, place_.name, RENAME_NOREPLACE) == 0) return {};
-  if (errno == EINVAL) {  // a file system that can't look and rename in one step
-    auto now = stat_at(place_.folder.get(), place_.name);
-    if (!now) return now.error();
-    if (now.value()) return changed(path_);
-    if (rename_at(place_, partial_, place_.name, 0) == 0) return {};
-  }
+  if (rename_to_free(place_, partial_, place_.name) == 0) return {};
   if (errno != EEXIST) return os_error(errno, "rename", path_);
   // An empty folder is not recorded, so it gives way; with something in it, it doesn't.
   if (::unlinkat(place_.folder.get(), place_.name.c_str(), AT_REMOVEDIR) == 0) {
-    if (rename_at(place_, partial_, place_.name, RENAME_NOREPLACE) == 0) return {};
+    if (rename_to_free(place_, partial_, place_.name) == 0) return {};
     return os_error(errno, "rename", path_);
   }
   if (errno == ENOTDIR) return changed(path_);
@@ -202,12 +209,12 @@ Status move_away(const Place& place, std::string_view path, const FileStat& expe
   auto now = stat_at(place.folder.get(), place.name);
   if (!now) return now.error();
   if (!is_expected(now.value(), expected)) return changed(path);
-  if (rename_at(place, place.name, to, RENAME_NOREPLACE) != 0) {
+  if (rename_to_free(place, place.name, to) != 0) {
     return os_error(errno, "rename", std::string{path});
   }
   auto moved = stat_at(place.folder.get(), to);
   if (moved && moved.value() && same_but_ctime(*moved.value(), expected)) return {};
-  if (rename_at(place, to, place.name, RENAME_NOREPLACE) != 0) {
+  if (rename_to_free(place, to, place.name) != 0) {
     return os_error(errno, "give back", std::string{path});
   }
   return changed(path);

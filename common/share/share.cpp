@@ -144,6 +144,9 @@ Result<UniqueFd> Share::make_folder(std::string_view path) const {
   if (::mkdirat(parent.value().get(), std::string{name}.c_str(), 0777) != 0 && errno != EEXIST) {
     return os_error(errno, "create folder", std::string{path});
   }
+  if (::fsync(parent.value().get()) != 0) {
+    return os_error(errno, "fsync folder of", std::string{path});
+  }
   return open_folder(path);
 }
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "common/share/marker.h"
 #include "common/share/path.h"
 
 namespace lefting::share {
@@ -70,7 +71,7 @@ class Traversal {
     if (path_.size() > 4096) {
       return trouble(os_error(ENAMETOOLONG, "look at", path_.substr(0, 200) + "…"));
     }
-    if (item.d_type == DT_DIR) return pending_.push_back(path_);
+    if (item.d_type == DT_DIR) return enter(item);
     if (item.d_type != DT_REG && item.d_type != DT_UNKNOWN) {
       ++counts_.skipped;
       return;
@@ -80,7 +81,8 @@ class Traversal {
       return trouble(os_error(errno, "look at", path_));
     }
     const FileStat stat = to_file_stat(raw);
-    if (stat.type == FileType::folder) return pending_.push_back(path_);
+    if (stat.type == FileType::folder) return enter(item);
+    if (path_ == kMarkerName) return;
     if (stat.type == FileType::other || is_partial_name(item.d_name)) {
       ++counts_.skipped;
       if (stat.type == FileType::file) visitor_.partial(path_);
@@ -88,6 +90,15 @@ class Traversal {
     }
     ++counts_.files;
     if (!visitor_.file(path_, stat)) ended_ = true;
+  }
+
+  /// No peer takes a path with a reserved name in it, so there is nothing to find below one.
+  void enter(const dirent& item) {
+    if (is_partial_name(item.d_name)) {
+      ++counts_.skipped;
+    } else {
+      pending_.push_back(path_);
+    }
   }
 
   const Share& share_;

@@ -191,6 +191,18 @@ IndexId Store::index_id() {
   return *id;
 }
 
+bool Store::has_share() {
+  const std::lock_guard lock{mutex_};
+  return !database_->read_fact("share").empty();
+}
+
+void Store::note_share() {
+  const std::lock_guard lock{mutex_};
+  Statement& set = database_->set_fact;
+  set.bind_text(1, "share").bind_text(2, "marked");
+  set.run();
+}
+
 std::uint64_t Store::last_sequence() {
   const std::lock_guard lock{mutex_};
   return database_->read_counter("sequence");
@@ -387,6 +399,14 @@ std::optional<Peer> Transaction::find_peer(int slot) {
     if (static_cast<int>(query->number(0)) == slot) return read_peer(store_.database_->peers);
   }
   return std::nullopt;
+}
+
+bool Transaction::has_device(const DeviceId& device) {
+  Query query{store_.database_->peers};
+  while (query->step()) {
+    if (read_peer(store_.database_->peers).device == device) return true;
+  }
+  return false;
 }
 
 void Transaction::commit() {

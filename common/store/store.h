@@ -43,6 +43,9 @@ class Store {
   void begin_instance();
 
   IndexId index_id();
+  /// Whether a share has been marked as this index's (share/marker.h).
+  bool has_share();
+  void note_share();
   std::uint64_t last_sequence();  ///< the highest given so far
 
   std::optional<Record> find(std::string_view path);
@@ -107,6 +110,7 @@ class Transaction {
   /// Takes it out of the list and out of every ticket's sources.
   void remove_peer(int slot);
   std::optional<Peer> find_peer(int slot);
+  bool has_device(const DeviceId& device);  ///< in any slot
 
   void commit();
 

@@ -16,6 +16,10 @@ bool update_peer(store::Store& store, state::PeerList& peers, int slot,
     const Peer before = *peer;
     change(*peer);
     if (*peer == before) return true;
+    // One device given under two addresses: the first keeps its name in the list.
+    if (peer->device != before.device && peer->device && transaction.has_device(*peer->device)) {
+      peer->device = before.device;
+    }
     transaction.put_peer(*peer);
     transaction.commit();
   }

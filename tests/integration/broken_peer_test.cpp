@@ -1,6 +1,5 @@
 // Peers that stall, lie, send too much, die and return: spoken to in raw bytes.
 #include <doctest/doctest.h>
-#include <openssl/evp.h>
 
 #include <atomic>
 #include <filesystem>
@@ -13,18 +12,6 @@ using namespace lefting::test;
 namespace fs = std::filesystem;
 
 namespace {
-
-std::string sha256(const std::string& content) {
-  unsigned char digest[32];
-  unsigned size = 0;
-  EVP_Digest(content.data(), content.size(), digest, &size, EVP_sha256(), nullptr);
-  std::string out;
-  for (const unsigned char byte : digest) {
-    out += "0123456789abcdef"[byte >> 4];
-    out += "0123456789abcdef"[byte & 15];
-  }
-  return out;
-}
 
 std::string with_hash(const std::string& content) {
   return R"(,"hash":")" + sha256(content) + R"(","version":{"AAAAAAAA":7})";

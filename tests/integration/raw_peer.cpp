@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fmt/core.h>
+#include <openssl/evp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -194,6 +195,18 @@ std::optional<std::string> RawPeer::answer(const RawFrame& frame) {
   if (operation == "hello") return hello_reply("[]");
   if (operation == "news") return raw_frame(R"({"reply":"news","status":"ok"})");
   return raw_frame(R"({"reply":"get_file","status":"error","error":"not_found","message":""})");
+}
+
+std::string sha256(const std::string& content) {
+  unsigned char digest[32];
+  unsigned size = 0;
+  EVP_Digest(content.data(), content.size(), digest, &size, EVP_sha256(), nullptr);
+  std::string out;
+  for (const unsigned char byte : digest) {
+    out += "0123456789abcdef"[byte >> 4];
+    out += "0123456789abcdef"[byte & 15];
+  }
+  return out;
 }
 
 std::string raw_entry(const std::string& path, std::uint64_t size, std::int64_t mtime_ns,

@@ -77,6 +77,9 @@ class RawPeer {
   std::thread thread_;
 };
 
+/// SHA-256 as an entry has it.
+std::string sha256(const std::string& content);
+
 /// An entry for a list. `more`: further fields, each with a leading comma.
 std::string raw_entry(const std::string& path, std::uint64_t size, std::int64_t mtime_ns,
                       const std::string& more = "");

@@ -1,6 +1,5 @@
 // Deaths in the middle of a transfer: what came is not fetched again, and what arrives is right.
 #include <doctest/doctest.h>
-#include <openssl/evp.h>
 
 #include <condition_variable>
 #include <csignal>
@@ -21,7 +20,8 @@ class HoldingPeer {
  public:
   HoldingPeer(std::size_t blocks, std::size_t given)
       : content_{random_bytes(blocks * kMiB, 77)}, given_{given} {
-    const std::string list = "[" + raw_entry("big", content_.size(), 5) + "]";
+    const std::string list =
+        "[" + raw_entry("big", content_.size(), 5, R"(,"hash":")" + sha256(content_) + "\"") + "]";
     peer.answer_with([this, list](const RawFrame& frame) -> std::optional<std::string> {
       const auto json = frame.json();
       const std::string operation = json["operation"].GetString();

@@ -218,3 +218,32 @@ TEST_CASE("dumpstate: the whole object, running or not; exit 3 where there is no
     if (running) node.stop();
   }
 }
+
+TEST_CASE("share: another folder, or an emptied one, in the share's place deletes nothing") {
+  Node a;
+  Node b;
+  a.write("precious", "1");
+  a.start({b.spec()});
+  b.start({a.spec()});
+  REQUIRE(eventually([&] { return b.holds("precious", "1"); }));
+  a.stop();
+  fs::rename(a.share(), a.state() + ".aside");
+  const Ended gone = a.try_start({b.spec()});
+  CHECK(gone.code == 1);
+  fs::create_directory(a.share());
+  const Ended other = a.try_start({b.spec()});
+  CHECK(other.code == 1);
+  CHECK(other.err.find("marker") != std::string::npos);
+  CHECK(a.pids().empty());
+  CHECK(b.holds("precious", "1"));
+  fs::remove(a.share());
+  fs::rename(a.state() + ".aside", a.share());
+  a.start({b.spec()});
+  fs::remove(a.share(".share.lefting"));
+  fs::remove(a.share("precious"));
+  CHECK(eventually([&] {
+    return a.supervisor({"logs", "scanner"}).out.find("marker") != std::string::npos;
+  }));
+  CHECK(a.dump()["files"][0].HasMember("hash"));  // not a tombstone
+  CHECK(b.holds("precious", "1"));
+}

@@ -9,6 +9,7 @@
 
 #include "common/net/address.h"
 #include "common/role/role.h"
+#include "common/share/marker.h"
 #include "common/sync/peer_facts.h"
 #include "downloader/downloader.h"
 #include "listener/listener.h"
@@ -54,6 +55,10 @@ class Peer3 {
   }
 
   void start() {
+    store::Store store{paths_.store()};
+    REQUIRE(share::write_marker(share::Share::open(settings_.share).value(),
+                                index_text(store.index_id()))
+                .ok());
     run_role_thread(state::Role::scanner, [](RoleContext& context) {
       scanner::Scanner{context, open_share(context.instance())}.run();
     });
