@@ -110,16 +110,14 @@ void Worksite::begin_content(Job& job) {
   const auto stat = share_.stat(job.path());
   if (!stat) return put_off_by(job, stat.error());
   const auto& now = stat.value();
-  const bool live = job.record && !job.record->entry.deleted;
   if (now && now->type == share::FileType::other) {
     return job.put_off("a symlink or special file of that name is in the way");
   }
   if (now && now->type == share::FileType::file) {
     if (!job.record || !share::is_unchanged(*now, *job.record)) return adopt(job, *now);
     job.expected = now;
-  } else if (live) {
-    return job.put_off(kChangedHere);  // removed here, and not recorded yet
   }
+  // Where a recorded file is gone, what is newer than it may come: an edit outlives a deletion.
   job.stage = Job::Stage::fetch;
 }
 

@@ -107,7 +107,7 @@ Examiner::Finding Examiner::look_at_missing(const std::string& path) const {
   const auto ticket = instance_.tickets.find(path);
   const auto record = instance_.dictionary.find(path);
   if (!record || record->entry.deleted) return {};
-  if (ticket && ticket->ticket.wanted.deleted) return {};  // the downloader's to record
+  if (ticket && ticket->state != state::TicketState::waiting) return {Outcome::left, {}};
   Record gone = *record;
   gone.entry.deleted = true;
   gone.entry.size = 0;

@@ -184,7 +184,10 @@ Status PartialFile::discard() {
 
 Status sync_folder(const Share& share, std::string_view folder) {
   auto fd = share.open_folder(folder);
-  if (!fd) return fd.error().code.value() == ENOENT ? Status{} : Status{fd.error()};
+  if (!fd) {
+    const int code = fd.error().code.value();
+    return code == ENOENT || code == ENOTDIR ? Status{} : Status{fd.error()};
+  }
   if (::fsync(fd.value().get()) != 0) return os_error(errno, "fsync folder", std::string{folder});
   return {};
 }

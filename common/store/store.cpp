@@ -20,7 +20,7 @@ constexpr std::uint64_t kSequenceJump = std::uint64_t{1} << 32;
 constexpr const char* kSetup = R"(
 PRAGMA journal_mode=WAL;
 PRAGMA synchronous=NORMAL;
-PRAGMA cache_size=-4096;
+PRAGMA cache_size=-8192;
 PRAGMA temp_store=MEMORY;
 )";
 

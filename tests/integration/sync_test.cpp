@@ -137,6 +137,29 @@ TEST_CASE("sync: a file that becomes a folder, and a folder that becomes a file"
   CHECK(eventually([&] { return b.holds("x/in", "now a folder") && b.holds("y", "now a file"); }));
 }
 
+TEST_CASE("sync: files and folders that change places again and again") {
+  Node a{true};
+  Node b{true};
+  start_pair(a, b);
+  for (int round = 0; round < 10; ++round) {
+    CAPTURE(round);
+    const std::string mark = std::to_string(round);
+    fs::remove_all(a.share("x"));
+    fs::remove_all(a.share("y"));
+    a.write("x", "file " + mark);
+    a.write("y/in", "folder " + mark);
+    REQUIRE(eventually(
+        [&] { return b.holds("x", "file " + mark) && b.holds("y/in", "folder " + mark); }));
+    fs::remove_all(a.share("x"));
+    fs::remove_all(a.share("y"));
+    a.write("x/in", "folder " + mark);
+    a.write("y", "file " + mark);
+    REQUIRE(eventually(
+        [&] { return b.holds("x/in", "folder " + mark) && b.holds("y", "file " + mark); }));
+  }
+  CHECK(eventually([&] { return b.dump()["tickets"].Empty() && same_trees(a, b); }));
+}
+
 TEST_CASE("sync: symlinks are skipped and counted, and never followed") {
   Node a;
   Node b;
