@@ -14,8 +14,6 @@ constexpr std::size_t kBatchTickets = 256;
 constexpr std::uint64_t kBatchBytes = 8u << 20;
 /// The heartbeat must come every 10 s.
 constexpr milliseconds kLongestWait{8000};
-/// How soon a ticket is taken whose path another worker is just leaving.
-constexpr std::uint64_t kBusyPathMs = 50;
 
 }  // namespace
 
@@ -69,8 +67,7 @@ std::vector<state::TicketView> Downloader::take_free(std::vector<state::TicketVi
     if (busy_paths_.insert(view.ticket.wanted.path).second) {
       free.push_back(std::move(view));
     } else {
-      instance_.tickets.put_off(view.ticket.wanted.path, view.ticket.id,
-                                monotonic_ms() + kBusyPathMs, "an older version is being received");
+      parked_.push_back(std::move(view));
     }
   }
   return free;
@@ -97,6 +94,17 @@ void Downloader::wait_for_work() {
   worker_free_.drain();
 }
 
+void Downloader::release(const std::vector<std::string>& paths) {
+  const std::lock_guard lock{mutex_};
+  for (const std::string& path : paths) busy_paths_.erase(path);
+  std::erase_if(parked_, [&](const state::TicketView& view) {
+    const Entry& wanted = view.ticket.wanted;
+    if (busy_paths_.contains(wanted.path)) return false;
+    instance_.tickets.give_back(wanted.path, view.ticket.id);
+    return true;
+  });
+}
+
 void Downloader::work() {
   Sources sources{context_};
   try {
@@ -117,8 +125,7 @@ void Downloader::work() {
       for (const auto& view : tickets) paths.push_back(view.ticket.wanted.path);
       Batch batch{context_, share_, sources};
       batch.run(std::move(tickets));
-      const std::lock_guard lock{mutex_};
-      for (const std::string& path : paths) busy_paths_.erase(path);
+      release(paths);
     }
   } catch (const std::exception& error) {
     // The whole role starts afresh: its tickets are queued again then.

@@ -25,9 +25,10 @@ class Downloader {
 
  private:
   void work();
+  void release(const std::vector<std::string>& paths);
   bool hand_out();
   void wait_for_work();
-  /// Leaves out tickets for paths that a worker is still at: two must not write one partial file.
+  /// Parks tickets for paths that a worker is still at: two must not write one partial file.
   std::vector<state::TicketView> take_free(std::vector<state::TicketView> tickets);
 
   RoleContext& context_;
@@ -40,6 +41,7 @@ class Downloader {
   // Guarded by mutex_.
   std::optional<std::vector<state::TicketView>> next_batch_;
   std::set<std::string> busy_paths_;
+  std::vector<state::TicketView> parked_;  ///< checked out, for a path that is busy
   std::size_t idle_ = 0;
   bool leave_ = false;
   std::string failure_;  ///< what a worker threw

@@ -17,9 +17,10 @@ namespace {
 /// Below this many paths a thread costs more than it helps.
 constexpr std::size_t kPathsAThread = 8;
 
-/// What the downloader has just put there, or is about to record: not ours to call a change.
-bool is_wanted(const share::FileStat& stat, const Entry& wanted) {
-  return !wanted.deleted && wanted.size == stat.size && wanted.mtime_ns == stat.mtime_ns;
+/// While a ticket is queued or worked on the downloader looks first: what stands at its path may be
+/// what it has just put there and not recorded yet. If it is not, it lets the ticket wait.
+bool is_the_downloaders(const std::optional<state::TicketView>& ticket) {
+  return ticket && ticket->state != state::TicketState::waiting;
 }
 
 std::int64_t wall_ns() { return static_cast<std::int64_t>(wall_ms()) * 1'000'000; }
@@ -107,7 +108,7 @@ Examiner::Finding Examiner::look_at_missing(const std::string& path) const {
   const auto ticket = instance_.tickets.find(path);
   const auto record = instance_.dictionary.find(path);
   if (!record || record->entry.deleted) return {};
-  if (ticket && ticket->state != state::TicketState::waiting) return {Outcome::left, {}};
+  if (is_the_downloaders(ticket)) return {Outcome::left, {}};
   Record gone = *record;
   gone.entry.deleted = true;
   gone.entry.size = 0;
@@ -124,11 +125,7 @@ Examiner::Finding Examiner::look_at_file(const std::string& path,
   const auto ticket = instance_.tickets.find(path);
   const auto record = instance_.dictionary.find(path);
   if (record && share::is_unchanged(stat, *record) && stat.mode == record->entry.mode) return {};
-  // A ticket that waits has been looked at by the downloader with this file in view: not its own.
-  if (ticket && ticket->state != state::TicketState::waiting &&
-      is_wanted(stat, ticket->ticket.wanted)) {
-    return {Outcome::left, {}};
-  }
+  if (is_the_downloaders(ticket)) return {Outcome::left, {}};
 
   auto fd = share_.open_file(path);
   if (!fd) {
