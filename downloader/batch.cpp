@@ -43,9 +43,9 @@ void Batch::run(std::vector<state::TicketView> tickets) {
     jobs_[i].view = std::move(tickets[i]);
     if (!context_.stopping()) site_.begin(jobs_[i]);
   }
+  record_all();  // deletions and the like don't wait for what is fetched
   fetch_all();
   finish_fetched();
-  sync_folders();
   record_all();
   settle_rest();
   jobs_.clear();
@@ -129,11 +129,15 @@ void Batch::sync_folders() {
 }
 
 void Batch::record_all() {
+  sync_folders();
   std::vector<sync::Change> changes;
   std::vector<sync::TicketRef> dropped;
   const std::vector<Job*> recorded = in_stage(Job::Stage::record);
   for (Job* job : recorded) changes.push_back(std::move(job->change));
-  for (Job* job : in_stage(Job::Stage::drop)) dropped.push_back({job->path(), job->id()});
+  for (Job* job : in_stage(Job::Stage::drop)) {
+    dropped.push_back({job->path(), job->id()});
+    job->stage = Job::Stage::over;
+  }
   if (changes.empty() && dropped.empty()) return;
   const auto written = instance_.index.commit(changes, dropped);
   if (!written) {
@@ -141,6 +145,7 @@ void Batch::record_all() {
     log_error("{}; raise --segment-limit-mib", written.error().text());
   } else {
     for (std::size_t i = 0; i < recorded.size(); ++i) {
+      recorded[i]->stage = Job::Stage::over;
       // The scanner recorded something meanwhile: the ticket is decided anew.
       if (!written.value()[i]) recorded[i]->put_off("decided anew");
     }

@@ -17,6 +17,9 @@ std::uint64_t save_interval(std::uint64_t size_bytes) {
   return std::max<std::uint64_t>(4u << 20, size_bytes / 256);
 }
 
+/// A peer may announce any size; what is noted of its blocks must stay small.
+constexpr std::uint64_t kMostBlocks = std::uint64_t{1} << 24;
+
 constexpr const char* kChangedHere = "it was changed here; waiting for the scanner to record that";
 
 }  // namespace
@@ -34,8 +37,10 @@ void Worksite::begin(Job& job) {
       job.stage = Job::Stage::drop;
       return forget_partial(job);
     case sync::Verdict::win:
+      forget_partial(job);
       return to_record(job, std::nullopt);
     case sync::Verdict::merge:
+      forget_partial(job);  // of an older wish, perhaps
       return set_metadata(job);
     case sync::Verdict::take:
     case sync::Verdict::lose:
@@ -117,6 +122,7 @@ void Worksite::begin_content(Job& job) {
     if (!job.record || !share::is_unchanged(*now, *job.record)) return adopt(job, *now);
     job.expected = now;
   }
+  if (block_count(job.wanted().size) > kMostBlocks) return job.put_off("it is larger than 256 TiB");
   // Where a recorded file is gone, what is newer than it may come: an edit outlives a deletion.
   job.stage = Job::Stage::fetch;
 }

@@ -26,6 +26,7 @@ struct Job {
     drop,     ///< there is nothing to do: the ticket ends
     wait,     ///< can't go on: put off, with `reason`
     back,     ///< not begun or interrupted: queued again as it was
+    over,     ///< recorded, or dropped
   };
 
   state::TicketView view;

@@ -93,6 +93,7 @@ std::vector<Examiner::Finding> Examiner::look_all(const std::vector<std::string>
 }
 
 Examiner::Finding Examiner::look(const std::string& path) const {
+  context_.beat();
   auto stat = share_.stat(path);
   if (!stat) {
     log_info("{}; skipped until it can be read", stat.error().text());

@@ -30,12 +30,15 @@ bool NewsSender::stopping() const {
 }
 
 void NewsSender::run() {
-  try {
-    while (!stopping()) step();
-    if (connection_) save_told();
-  } catch (const std::exception& error) {
-    // The store fails: so will the scanner's own next write, and that ends the role.
-    log_error("news to peer {}: {}", slot_, error.what());
+  while (!stopping()) {
+    try {
+      step();
+    } catch (const std::exception& error) {
+      // A store that is locked for long, for example: what was not told is told later.
+      log_error("news to peer {}: {}; tried again", slot_, error.what());
+      connection_.reset();
+      wait(kPause);
+    }
   }
 }
 

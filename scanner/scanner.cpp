@@ -13,7 +13,7 @@ namespace {
 /// So many changed files share one transaction and one round of hashing.
 constexpr std::size_t kSuspects = 512;
 /// How often, in files, a traversal says that it lives.
-constexpr std::uint64_t kFilesABeat = 4096;
+constexpr std::uint64_t kFilesABeat = 64;
 constexpr milliseconds kSettle{1000};
 constexpr milliseconds kLongestSettle{30000};
 /// The heartbeat must come every 10 s.
@@ -123,7 +123,10 @@ void Scanner::traverse(const std::string& folder) {
   visitor.file = [this](const std::string& path, const share::FileStat& stat) {
     return meet(path, stat);
   };
-  visitor.folder = [this](const std::string& path) { watcher_.add(path); };
+  visitor.folder = [this](const std::string& path) {
+    context_.beat();
+    watcher_.add(path);
+  };
   visitor.trouble = [](const Error& error) {
     log_warning("{}; skipped until it can be read", error.text());
   };

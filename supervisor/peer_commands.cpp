@@ -54,7 +54,12 @@ int peer_remove_command(const InstancePaths& paths, const std::string& name) {
   }
   if (auto* attached = view.value()->attached()) {
     attached->peers.remove(slot);
+    attached->peers.spoil();  // what the others have shown was forgotten in the store
     attached->tickets.drop_source(slot);
+    for (const state::TicketView& view_of : attached->tickets.list()) {
+      const Ticket& ticket = view_of.ticket;
+      if (ticket.sources == 0) attached->tickets.remove(ticket.wanted.path, ticket.id);
+    }
     wake_all(attached->wakes);
   }
   return kToolDone;

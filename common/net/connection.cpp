@@ -46,6 +46,7 @@ Result<wire::FrameSizes> Connection::begin_frame(milliseconds wait) {
   std::array<std::byte, wire::kPreambleBytes> preamble;
   const auto came = stream.read_some(preamble, deadline);
   if (!came) return came.error();
+  stream.frame_deadline = deadline_in(stream.timeouts.progress);
   if (std::exchange(stream.first_frame, false)) {
     if (auto plain = check_plain(stream, preamble[0]); !plain) return plain.error();
   }
@@ -54,6 +55,8 @@ Result<wire::FrameSizes> Connection::begin_frame(milliseconds wait) {
   }
   auto sizes = wire::decode_sizes(preamble);
   if (!sizes) return sizes.error();
+  const std::uint64_t bytes = std::uint64_t{sizes.value().header} + sizes.value().data;
+  *stream.frame_deadline += std::chrono::seconds{bytes / stream.timeouts.least_bytes_a_second};
   stream.header_left = sizes.value().header;
   stream.data_left = sizes.value().data;
   return sizes;

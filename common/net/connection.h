@@ -39,6 +39,8 @@ struct Timeouts {
   milliseconds connect{5000};    ///< TCP connect and TLS handshake
   milliseconds idle{120000};     ///< between frames, for the answering side
   milliseconds progress{30000};  ///< within a frame without a byte of it, either way
+  /// A whole frame has `progress` and as long as its bytes take at this rate, however they come.
+  std::uint32_t least_bytes_a_second = 16384;
 };
 
 /// A frame that has come, in memory of its own.

@@ -102,7 +102,8 @@ Result<std::size_t> Connection::Stream::read_some(std::span<std::byte> into,
     const auto step = try_read(into);
     if (!step) return step.error();
     if (step.value().bytes > 0) return step.value().bytes;
-    const auto until = deadline ? *deadline : deadline_in(timeouts.progress);
+    auto until = deadline ? *deadline : deadline_in(timeouts.progress);
+    if (!deadline && frame_deadline) until = std::min(until, *frame_deadline);
     if (auto ready = wait(step.value().wait_for, until); !ready) return ready.error();
   }
 }

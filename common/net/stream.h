@@ -63,6 +63,7 @@ struct Connection::Stream {
   std::uint32_t header_left = 0;  ///< bytes
   std::uint32_t data_left = 0;    ///< bytes
   bool first_frame = true;
+  std::optional<Deadline> frame_deadline;  ///< when all of it must be here
 
   /// Bytes of data that the frame being sent still lacks.
   std::uint32_t send_left = 0;

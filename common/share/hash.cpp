@@ -56,7 +56,7 @@ Result<Sha256> hash_file(int fd, const std::function<bool()>& beat) {
     hasher.add({buffer.data(), came.value()});
     at += came.value();
     if (came.value() < buffer.size()) return hasher.finish();
-    if (at % (16u << 20) == 0 && !beat()) return os_error(ECANCELED, "hash");
+    if (at % (1u << 20) == 0 && !beat()) return os_error(ECANCELED, "hash");
   }
 }
 

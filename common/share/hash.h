@@ -26,7 +26,7 @@ class Hasher {
   std::unique_ptr<State> state_;
 };
 
-/// Reads a file from its beginning to its end. `beat` is called at least every 16 MiB; false ends
+/// Reads a file from its beginning to its end. `beat` is called at least every 1 MiB; false ends
 /// the work (ECANCELED).
 Result<Sha256> hash_file(int fd, const std::function<bool()>& beat);
 

@@ -391,6 +391,7 @@ void Transaction::remove_peer(int slot) {
   const std::uint64_t bit = std::uint64_t{1} << slot;
   database.drop_source.bind(1, bit).bind(2, bit);
   database.drop_source.run();
+  execute(database.raw, "DELETE FROM ticket WHERE sources=0; UPDATE peer SET seen=0");
 }
 
 std::optional<Peer> Transaction::find_peer(int slot) {

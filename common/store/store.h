@@ -107,7 +107,8 @@ class Transaction {
 
   /// Slot -1 takes the lowest free one and sets it. Throws StoreError where all are taken.
   void put_peer(Peer& peer);
-  /// Takes it out of the list and out of every ticket's sources.
+  /// Takes it out of the list and out of every ticket's sources. What only it had is forgotten, and
+  /// the others' lists are taken anew, since they may have offered something older meanwhile.
   void remove_peer(int slot);
   std::optional<Peer> find_peer(int slot);
   bool has_device(const DeviceId& device);  ///< in any slot

@@ -57,7 +57,7 @@ Result<std::vector<bool>> Index::commit(std::vector<Change>& changes,
 
 Status Index::apply_tickets(const std::vector<Ticket>& tickets) {
   auto applied = tickets_.put(tickets);
-  inflight_.ticket.store(0);
+  if (applied) inflight_.ticket.store(0);  // else a successor tries again
   return applied;
 }
 

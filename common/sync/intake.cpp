@@ -15,6 +15,7 @@ namespace {
 
 /// A write transaction holds up every other program's, so it is kept short.
 constexpr std::size_t kWishesATransaction = 1000;
+constexpr std::size_t kMaxRejected = 100;
 
 bool same_version(const Entry& a, const Entry& b) {
   if (a.version.empty() || b.version.empty()) {
@@ -23,27 +24,43 @@ bool same_version(const Entry& a, const Entry& b) {
   return compare(a.version, b.version) == Order::equal;
 }
 
-/// Writes one wish; false if the path's ticket already stands for it or for something newer.
-bool put_wish(store::Transaction& transaction, Ticket& ticket) {
-  if (transaction.add_ticket(ticket)) return true;
+enum class Put {
+  changed,  ///< a new ticket, or a new source of one
+  known,    ///< the path's ticket stands for it already
+  refused,  ///< the path's ticket stands for something newer
+};
+
+/// Writes one wish; `ticket` becomes what the store has, unless refused.
+Put put_wish(store::Transaction& transaction, Ticket& ticket) {
+  if (transaction.add_ticket(ticket)) return Put::changed;
   auto old = transaction.find_ticket(ticket.wanted.path);
-  if (!old) return false;
+  if (!old) return Put::refused;
   if (same_version(old->wanted, ticket.wanted)) {
     const std::uint64_t sources = old->sources | ticket.sources;
-    if (sources == old->sources) return false;
+    const bool known = sources == old->sources;
     ticket = *old;
     ticket.sources = sources;
+    if (known) return Put::known;
     transaction.set_ticket_sources(ticket.wanted.path, ticket.id, sources);
-    return true;
+    return Put::changed;
   }
-  if (!supersedes(ticket.wanted, old->wanted)) return false;
+  // A wish that nobody can fulfil any more stands in nobody's way.
+  if (old->sources != 0 && !supersedes(ticket.wanted, old->wanted)) return Put::refused;
   // The same content under a newer version: its sources and blocks are as good as before.
   if (old->wanted.hash && old->wanted.hash == ticket.wanted.hash) {
     ticket.done = old->done;
     ticket.sources |= old->sources;
   }
   transaction.put_ticket(ticket);
-  return true;
+  return Put::changed;
+}
+
+/// A device whose clock is so far ahead is broken, and a counter at the end of its range could
+/// never be bumped again.
+constexpr std::uint64_t kFarAheadMs = std::uint64_t{366} * 24 * 3600 * 1000;
+
+bool is_far_ahead(const Entry& entry, std::uint64_t now_ms) {
+  return stamp(entry.version).counter > now_ms + kFarAheadMs;
 }
 
 }  // namespace
@@ -68,6 +85,12 @@ Result<Taken> Intake::take(int slot, const wire::Greeting& greeting,
   const std::uint64_t now = wall_ms();
   const auto take_entry = [&](Entry&& entry) {
     ++taken.entries;
+    if (is_far_ahead(entry, now)) {
+      if (taken.rejected.size() < kMaxRejected) {
+        taken.rejected.push_back({printable(entry.path), "its version is over a year ahead"});
+      }
+      return;
+    }
     const auto ours = index_.dictionary().find(entry.path);
     const auto verdict = decide(ours ? &ours->entry : nullptr, entry, self_, now).verdict;
     if (verdict == Verdict::same || verdict == Verdict::ours_newer) return;
@@ -93,9 +116,11 @@ Status Intake::want(int slot, std::vector<Entry>& wanted, Taken& taken) {
       Ticket ticket;
       ticket.wanted = std::move(entry);
       ticket.sources = std::uint64_t{1} << slot;
-      if (put_wish(transaction, ticket)) tickets.push_back(std::move(ticket));
+      const Put put = put_wish(transaction, ticket);
+      // A known one too: whoever stored it may have died before it was in the segment.
+      if (put != Put::refused) tickets.push_back(std::move(ticket));
+      if (put == Put::changed) ++taken.wishes;
     }
-    taken.wishes += tickets.size();
     return tickets;
   });
   wanted.clear();

@@ -3,8 +3,10 @@
 #include <doctest/doctest.h>
 #include <sys/socket.h>
 
+#include <atomic>
 #include <future>
 #include <random>
+#include <thread>
 
 #include "tests/unit/net_fixture.h"
 
@@ -193,6 +195,24 @@ TEST_CASE("Connection: silence between frames and within one is a timeout") {
     const auto frame = half.connection.receive(sent == 0 ? kSoon : kPatience);
     CHECK(code_of(frame) == Fault::timeout);
   }
+}
+
+TEST_CASE("Connection: a frame that trickles in is a timeout, though no byte of it is late") {
+  const auto bytes = wire::encode_frame("{\"a\":1}", pattern(1000));
+  Timeouts timeouts;
+  timeouts.progress = milliseconds{300};
+  timeouts.least_bytes_a_second = 1u << 20;
+  HalfRaw half = make_half_raw(-1, timeouts);
+  std::atomic<bool> ended{false};
+  const std::jthread trickle{[&] {
+    for (std::size_t i = 0; i < bytes.size() && !ended; ++i) {
+      send_raw(half.raw, std::span{bytes}.subspan(i, 1));
+      poll_fds({}, 10);  // far sooner than `progress`
+    }
+  }};
+  const auto frame = half.connection.receive(kPatience);
+  ended = true;
+  CHECK(code_of(frame) == Fault::timeout);
 }
 
 TEST_CASE("Connection: a peer that reads nothing is a timeout for who sends") {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/clock.h"
 #include "common/sync/intake.h"
 #include "common/sync/outgoing.h"
 #include "common/sync/peer_facts.h"
@@ -146,6 +147,58 @@ TEST_CASE_FIXTURE(SyncFixture,
   CHECK(take(intake, slot, {}, wire::IndexRange{8, 0, 9}).seen == 9);
   CHECK(store.peers()[0].seen == 9);
   CHECK(peers.get(slot)->peer.index == 8);
+}
+
+TEST_CASE_FIXTURE(
+    SyncFixture,
+    "intake: a version from far in the future is rejected, one of a fast clock is not") {
+  const int slot = add_peer('a');
+  sync::Intake intake{index, peers, test::device('Z')};
+  const std::uint64_t day = 24 * 3600 * 1000;
+  const auto taken = take(intake, slot,
+                          {test::entry("fast", 1, {{test::device('A'), wall_ms() + 30 * day}}),
+                           test::entry("broken", 1, {{test::device('A'), wall_ms() + 400 * day}}),
+                           test::entry("hostile", 1, {{test::device('A'), (1ULL << 53) - 1}})});
+  CHECK(taken.wishes == 1);
+  CHECK(taken.rejected.size() == 2);
+  CHECK(tickets.find("fast").has_value());
+}
+
+TEST_CASE_FIXTURE(
+    SyncFixture,
+    "intake: a wish that is only in the store comes into the segment with the next list") {
+  const int slot = add_peer('a');
+  load_all();
+  sync::Intake intake{index, peers, test::device('Z')};
+  const Entry wanted = test::entry("f", 1, {{test::device('A'), 1}});
+  {
+    // As a hello child leaves it that dies right after its commit.
+    Ticket ticket{.id = 0, .wanted = wanted, .sources = std::uint64_t{1} << slot, .done = {}};
+    store::Transaction transaction{store};
+    transaction.add_ticket(ticket);
+    transaction.commit();
+  }
+  CHECK_FALSE(tickets.find("f").has_value());
+  CHECK(take(intake, slot, {wanted}).wishes == 0);
+  CHECK(tickets.find("f").has_value());
+}
+
+TEST_CASE_FIXTURE(SyncFixture,
+                  "intake: a wish without any source left gives way to an older one that has one") {
+  const int gone = add_peer('a');
+  const int here = add_peer('b');
+  sync::Intake intake{index, peers, test::device('Z')};
+  const Entry older = test::entry("f", 1, {{test::device('A'), 1}});
+  take(intake, gone, {test::entry("f", 2, {{test::device('A'), 2}})});
+  take(intake, here, {older});
+  CHECK(tickets.find("f")->ticket.wanted != older);
+  {
+    store::Transaction transaction{store};
+    transaction.remove_peer(gone);
+    transaction.commit();
+  }
+  take(intake, here, {older});
+  CHECK(tickets.find("f")->ticket.wanted == older);
 }
 
 TEST_CASE("take_greeting: an address that the user gave stays, a learned one follows the peer") {

@@ -151,6 +151,7 @@ std::map<std::string, Limit> limits() {
       {"Timeouts::connect", is(ms(timeouts.connect))},
       {"Timeouts::idle", is(ms(timeouts.idle))},
       {"Timeouts::progress", is(ms(timeouts.progress))},
+      {"Timeouts::least_bytes_a_second", is(timeouts.least_bytes_a_second)},
       {"Settings::max_connections", is(Settings{}.max_connections)},
   };
 }
