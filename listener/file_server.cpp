@@ -30,6 +30,12 @@ wire::Code code_of(const Error& error) {
   }
 }
 
+Answer refuse(const wire::Request& request, wire::Code code, std::string message) {
+  Answer answer;
+  answer.reply = wire::error_reply(request, code, std::move(message));
+  return answer;
+}
+
 void compress(Answer& answer) {
   if (answer.data.size() < kWorthCompressing) return;
   const std::string packed =
@@ -55,8 +61,7 @@ Answer FileServer::answer(const wire::Request& request) {
     case wire::Part::manifest:
       break;
   }
-  return {wire::error_reply(request, wire::Code::not_found, "this peer has no manifest to give"),
-          {}};
+  return refuse(request, wire::Code::not_found, "this peer has no manifest to give");
 }
 
 Result<int> FileServer::open(const std::string& path) {
@@ -99,25 +104,28 @@ Answer FileServer::answer_block(const wire::Request& request) {
   const wire::GetFile& wanted = request.file;
   const auto record = instance_.dictionary.find(wanted.path);
   if (wanted.hash) {
-    if (!record || record->entry.deleted) {
-      return {wire::error_reply(request, wire::Code::not_found, "no such file"), {}};
-    }
+    if (!record || record->entry.deleted)
+      return refuse(request, wire::Code::not_found, "no such file");
     if (record->entry.hash != wanted.hash) return changed(request, record, std::nullopt);
   }
   const auto fd = open(wanted.path);
-  if (!fd) return {wire::error_reply(request, code_of(fd.error()), fd.error().code.message()), {}};
-  const auto before = share::stat_fd(fd.value());
-  if (!before) return {wire::error_reply(request, wire::Code::internal, "stat failed"), {}};
-  const share::FileStat& stat = before.value();
-  const bool recorded = record && share::is_unchanged(stat, *record);
-  if (wanted.hash && !recorded) return changed(request, record, stat);
-  if (wanted.offset > stat.size) {
-    return {wire::error_reply(request, wire::Code::out_of_range, "offset beyond the file's end"),
-            {}};
+  if (!fd) return refuse(request, code_of(fd.error()), fd.error().code.message());
+  const auto stat = share::stat_fd(fd.value());
+  if (!stat) return refuse(request, wire::Code::internal, "the file can't be read");
+  const bool recorded = record && share::is_unchanged(stat.value(), *record);
+  if (wanted.hash && !recorded) return changed(request, record, stat.value());
+  if (wanted.offset > stat.value().size) {
+    return refuse(request, wire::Code::out_of_range, "offset beyond the file's end");
   }
+  serving_ = stat.value();
+  Answer answer = begin_block(request, record);
+  if (!answer.reply.error && recorded) answer.reply.hash = record->entry.hash;
+  return answer;
+}
 
-  serving_ = stat;
-  const std::uint64_t length = std::min(wanted.length, stat.size - wanted.offset);
+Answer FileServer::begin_block(const wire::Request& request, const std::optional<Record>& record) {
+  const wire::GetFile& wanted = request.file;
+  const std::uint64_t length = std::min(wanted.length, serving_.size - wanted.offset);
   Answer answer;
   // Only what is in memory as a whole can be compressed.
   const std::uint64_t first = wanted.accepts_zstd ? kCompressedBytes : kPieceBytes;
@@ -126,20 +134,19 @@ Answer FileServer::answer_block(const wire::Request& request) {
   at_ = wanted.offset + answer.data.size();
   if (const auto read = read_piece(answer.data, wanted.offset); !read) {
     if (read.error().code.value() == share::kChangedMeanwhile) {
-      const auto now = share::stat_fd(fd.value());
+      const auto now = share::stat_fd(open_fd_.get());
       return changed(request, record, now ? std::optional{now.value()} : std::nullopt);
     }
     log_warning("read \"{}\": {}", printable(wanted.path), read.error().text());
-    return {wire::error_reply(request, wire::Code::internal, "the file can't be read"), {}};
+    return refuse(request, wire::Code::internal, "the file can't be read");
   }
   instance_.traffic().sent.fetch_add(length, std::memory_order_relaxed);
   if (wanted.accepts_zstd && answer.rest_bytes == 0) compress(answer);
   answer.reply.operation = "get_file";
   answer.reply.id = request.id;
   answer.reply.offset = wanted.offset;
-  answer.reply.size = stat.size;
-  answer.reply.mtime_ns = stat.mtime_ns;
-  if (recorded) answer.reply.hash = record->entry.hash;
+  answer.reply.size = serving_.size;
+  answer.reply.mtime_ns = serving_.mtime_ns;
   return answer;
 }
 
@@ -165,7 +172,7 @@ Result<std::span<const std::byte>> FileServer::next_piece(std::uint64_t most_byt
 Answer FileServer::answer_entry(const wire::Request& request) {
   const auto record = instance_.dictionary.find(request.file.path);
   if (!record || record->entry.deleted) {
-    return {wire::error_reply(request, wire::Code::not_found, "no such file"), {}};
+    return refuse(request, wire::Code::not_found, "no such file");
   }
   Answer answer;
   answer.reply.operation = "get_file";

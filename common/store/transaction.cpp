@@ -1,0 +1,148 @@
+#include "common/base/shard.h"
+#include "common/store/database.h"
+#include "common/store/rows.h"
+#include "common/store/store.h"
+
+namespace lefting::store {
+
+Transaction::Transaction(Store& store) : store_{store}, lock_{store.mutex_} {
+  store_.database_->begin.run();
+  try {
+    next_sequence_ = first_sequence_ = store_.database_->read_counter("sequence") + 1;
+    next_ticket_ = first_ticket_ = store_.database_->read_counter("ticket") + 1;
+  } catch (...) {
+    store_.database_->rollback.run();
+    throw;
+  }
+}
+
+Transaction::~Transaction() {
+  if (!open_) return;
+  try {
+    store_.database_->rollback.run();
+  } catch (const StoreError&) {
+    // SQLite has rolled back already, after a full disk for example.
+  }
+}
+
+std::uint64_t Transaction::next_sequence() const { return next_sequence_; }
+std::uint64_t Transaction::next_ticket() const { return next_ticket_; }
+
+bool Transaction::put_record(Record& record, std::uint64_t base) {
+  Store::Database& database = *store_.database_;
+  const std::string version = encode_version(record.entry.version);
+  Statement& put = database.put;
+  put.bind(1, std::uint64_t{shard_of(record.entry.path)}).bind_blob(2, record.entry.path);
+  bind_entry(put, 3, record.entry, version);
+  put.bind(9, next_sequence_).bind(10, record.ctime_ns).bind(11, record.inode).bind(12, base);
+  put.run();
+  if (sqlite3_changes(database.raw) == 0) return false;
+  record.sequence = next_sequence_++;
+  return true;
+}
+
+std::optional<Ticket> Transaction::find_ticket(std::string_view path) {
+  return find_ticket_row(store_.database_->find_ticket, path);
+}
+
+bool Transaction::add_ticket(Ticket& ticket) {
+  Store::Database& database = *store_.database_;
+  const std::string version = encode_version(ticket.wanted.version);
+  Statement& add = database.add_ticket;
+  add.bind_blob(1, ticket.wanted.path);
+  bind_entry(add, 2, ticket.wanted, version);
+  add.bind(8, next_ticket_).bind(9, ticket.sources).bind_blob(10, ticket.done);
+  add.run();
+  if (sqlite3_changes(database.raw) == 0) return false;
+  ticket.id = next_ticket_++;
+  return true;
+}
+
+void Transaction::put_ticket(Ticket& ticket) {
+  Statement& drop = store_.database_->drop_path;
+  drop.bind_blob(1, ticket.wanted.path);
+  drop.run();
+  add_ticket(ticket);
+}
+
+void Transaction::set_ticket_sources(std::string_view path, std::uint64_t id,
+                                     std::uint64_t sources) {
+  Statement& set = store_.database_->set_sources;
+  set.bind(1, sources).bind_blob(2, path).bind(3, id);
+  set.run();
+}
+
+void Transaction::set_ticket_done(std::string_view path, std::uint64_t id,
+                                  const std::vector<std::uint8_t>& done) {
+  Statement& set = store_.database_->set_done;
+  set.bind_blob(1, done).bind_blob(2, path).bind(3, id);
+  set.run();
+}
+
+void Transaction::remove_ticket(std::string_view path, std::uint64_t id) {
+  Statement& remove = store_.database_->remove_ticket;
+  remove.bind_blob(1, path).bind(2, id);
+  remove.run();
+}
+
+void Transaction::put_peer(Peer& peer) {
+  Store::Database& database = *store_.database_;
+  if (peer.slot < 0) {
+    int free_slot = 0;
+    Query query{database.peers};
+    while (query->step() && static_cast<int>(query->number(0)) == free_slot) ++free_slot;
+    if (free_slot == kMaxPeers) {
+      throw StoreError("the peer list is full (64); remove one with `supervisor peer remove`",
+                       false);
+    }
+    peer.slot = free_slot;
+  }
+  Statement& put = database.put_peer;
+  put.bind(1, static_cast<std::uint64_t>(peer.slot));
+  if (peer.device) {
+    put.bind_blob(2, peer.device->bytes);
+  } else {
+    put.bind_null(2);
+  }
+  put.bind_text(3, peer.name).bind_text(4, peer.address);
+  put.bind(5, std::uint64_t{peer.learned}).bind(6, std::uint64_t{peer.zstd});
+  put.bind(7, peer.index).bind(8, peer.seen).bind(9, peer.told);
+  put.run();
+}
+
+void Transaction::remove_peer(int slot) {
+  Store::Database& database = *store_.database_;
+  database.remove_peer.bind(1, static_cast<std::uint64_t>(slot));
+  database.remove_peer.run();
+  const std::uint64_t bit = std::uint64_t{1} << slot;
+  database.drop_source.bind(1, bit).bind(2, bit);
+  database.drop_source.run();
+  execute(database.raw, "DELETE FROM ticket WHERE sources=0; UPDATE peer SET seen=0");
+}
+
+std::optional<Peer> Transaction::find_peer(int slot) {
+  Query query{store_.database_->peers};
+  while (query->step()) {
+    if (static_cast<int>(query->number(0)) == slot) return read_peer(store_.database_->peers);
+  }
+  return std::nullopt;
+}
+
+bool Transaction::has_device(const DeviceId& device) {
+  Query query{store_.database_->peers};
+  while (query->step()) {
+    if (read_peer(store_.database_->peers).device == device) return true;
+  }
+  return false;
+}
+
+void Transaction::commit() {
+  Store::Database& database = *store_.database_;
+  if (next_sequence_ != first_sequence_) database.write_counter("sequence", next_sequence_ - 1);
+  if (next_ticket_ != first_ticket_) database.write_counter("ticket", next_ticket_ - 1);
+  database.commit.run();
+  open_ = false;
+  lock_.unlock();
+}
+
+}  // namespace lefting::store
