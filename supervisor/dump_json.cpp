@@ -171,6 +171,9 @@ void put_counts(Json& json, const Counts& counts) {
   json.end_object();
   json.put("received_bytes", counts.received);
   json.put("sent_bytes", counts.sent);
+  json.put("skipped", counts.skipped);
+  json.put("unreadable", counts.unreadable);
+  json.put("watching", counts.watching);
   json.end_object();
 }
 

@@ -62,6 +62,11 @@ std::vector<std::string> summary_lines(View& view) {
   }
   line("files",
        fmt::format("{}, {}; {} deleted", counts.files, human_size(counts.bytes), counts.deleted));
+  if (view.live()) {
+    line("skipped", fmt::format("{} symlinks, devices and the like; {} unreadable", counts.skipped,
+                                counts.unreadable));
+    line("watch", counts.watching ? "inotify, and regular traversals" : "regular traversals only");
+  }
   line("peers", fmt::format("{} of {} online", online, peers.size()));
   line("tickets", ticket_counts(counts.tickets));
   if (view.live()) {

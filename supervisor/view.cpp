@@ -156,6 +156,10 @@ Counts View::counts() {
     out.tickets = attached_->tickets.totals();
     out.received = state::traffic_words(attached_->segment).received.load();
     out.sent = state::traffic_words(attached_->segment).sent.load();
+    const auto& scan = state::scan_words(attached_->segment);
+    out.skipped = scan.skipped.load();
+    out.unreadable = scan.unreadable.load();
+    out.watching = scan.watching.load() != 0;
     return out;
   }
   store_.for_each_ticket([&out](const Ticket& ticket) {

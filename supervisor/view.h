@@ -36,6 +36,9 @@ struct Counts {
   state::TicketQueue::Totals tickets;
   std::uint64_t received = 0;  ///< bytes of file data since the instance was started
   std::uint64_t sent = 0;
+  std::uint64_t skipped = 0;     ///< symlinks, devices and the like that the last traversal met
+  std::uint64_t unreadable = 0;  ///< files and folders that it could not read
+  bool watching = false;         ///< inotify covers the whole share
 };
 
 /// An instance seen by a tool: in the segment of a running one, else in the store.

@@ -171,6 +171,8 @@ TEST_CASE("sync: symlinks are skipped and counted, and never followed") {
   REQUIRE(a.supervisor({"rescan"}).code == 0);
   CHECK(b.tree().size() == 1);
   CHECK(fs::is_symlink(a.share("link")));
+  const Ended status = a.supervisor({"status"});
+  CHECK(status.out.find("2 symlinks, devices and the like; 0 unreadable") != std::string::npos);
 }
 
 TEST_CASE("sync: changed on both sides while apart, the greater stamp wins and the other is kept") {
