@@ -133,7 +133,10 @@ void Batch::record_all() {
   std::vector<sync::Change> changes;
   std::vector<sync::TicketRef> dropped;
   const std::vector<Job*> recorded = in_stage(Job::Stage::record);
-  for (Job* job : recorded) changes.push_back(std::move(job->change));
+  for (Job* job : recorded) {
+    changes.push_back(std::move(job->change));
+    job->stage = Job::Stage::over;  // whatever comes of it: a change is committed once
+  }
   for (Job* job : in_stage(Job::Stage::drop)) {
     dropped.push_back({job->path(), job->id()});
     job->stage = Job::Stage::over;
@@ -145,7 +148,6 @@ void Batch::record_all() {
     log_error("{}; raise --segment-limit-mib", written.error().text());
   } else {
     for (std::size_t i = 0; i < recorded.size(); ++i) {
-      recorded[i]->stage = Job::Stage::over;
       // The scanner recorded something meanwhile: the ticket is decided anew.
       if (!written.value()[i]) recorded[i]->put_off("decided anew");
     }

@@ -14,7 +14,6 @@ namespace {
 
 const net::Timeouts kTimeouts;
 constexpr std::uint64_t kBusyRetryMs = 1000;
-constexpr std::size_t kMaxRejected = 100;
 
 }  // namespace
 
@@ -94,9 +93,14 @@ bool Session::identify(const wire::Request& request) {
   return slot_.has_value();
 }
 
-bool Session::is_still_listed() const {
+bool Session::is_still_listed() {
+  // Asked for every block: the list is locked only when something in it has changed.
+  const std::uint64_t changes = desk_.instance.peers.changes();
+  if (changes == listed_at_) return true;
   const auto view = desk_.instance.peers.get(*slot_);
-  return view && (!view->peer.device || view->peer.device == device_);
+  const bool listed = view && (!view->peer.device || view->peer.device == device_);
+  if (listed) listed_at_ = changes;
+  return listed;
 }
 
 bool Session::serve_list(const wire::Request& request, std::span<const std::byte> data) {
@@ -112,7 +116,7 @@ bool Session::serve_list(const wire::Request& request, std::span<const std::byte
   if (taken.value().wishes != 0) desk_.instance.wakes.downloader.signal();
   if (request.operation == wire::Operation::news) return reply_to_news(request, taken.value());
   for (wire::Rejected& one : taken.value().rejected) {
-    if (rejected_.size() < kMaxRejected) rejected_.push_back(std::move(one));
+    if (rejected_.size() < wire::kMaxRejected) rejected_.push_back(std::move(one));
   }
   return request.greeting.more || reply_to_hello(request);
 }

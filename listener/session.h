@@ -49,7 +49,7 @@ class Session {
   bool send(const wire::Reply& reply, std::span<const std::byte> data = {});
   /// True if the peer is (still) in the list: a removed one loses its access at once.
   bool identify(const wire::Request& request);
-  bool is_still_listed() const;
+  bool is_still_listed();
   /// Takes in what the greeting says of the peer; it is online from now on.
   void meet_peer(const wire::Greeting& greeting);
 
@@ -57,8 +57,9 @@ class Session {
   net::Connection connection_;
   FileServer files_;
   std::optional<int> slot_;
-  std::optional<DeviceId> device_;        ///< of the peer in slot_
-  std::vector<wire::Rejected> rejected_;  ///< of a hello's pages so far
+  std::optional<DeviceId> device_;          ///< of the peer in slot_
+  std::optional<std::uint64_t> listed_at_;  ///< PeerList::changes() when it was last seen there
+  std::vector<wire::Rejected> rejected_;    ///< of a hello's pages so far
 };
 
 }  // namespace lefting::listener

@@ -109,7 +109,7 @@ Examiner::Finding Examiner::look_at_missing(const std::string& path) const {
   const auto ticket = instance_.tickets.find(path);
   const auto record = instance_.dictionary.find(path);
   if (!record || record->entry.deleted) return {};
-  if (is_the_downloaders(ticket)) return {Outcome::left, {}};
+  if (is_the_downloaders(ticket)) return {Outcome::restless, {}};
   Record gone = *record;
   gone.entry.deleted = true;
   gone.entry.size = 0;
@@ -126,7 +126,7 @@ Examiner::Finding Examiner::look_at_file(const std::string& path,
   const auto ticket = instance_.tickets.find(path);
   const auto record = instance_.dictionary.find(path);
   if (record && share::is_unchanged(stat, *record) && stat.mode == record->entry.mode) return {};
-  if (is_the_downloaders(ticket)) return {Outcome::left, {}};
+  if (is_the_downloaders(ticket)) return {Outcome::restless, {}};
 
   auto fd = share_.open_file(path);
   if (!fd) {

@@ -15,9 +15,8 @@ namespace lefting::scanner {
 /// What came of a path that was looked at closely.
 enum class Outcome {
   unchanged,  ///< as recorded
-  left,       ///< the downloader's to record; if it doesn't soon, look again
   written,    ///< a new version was recorded
-  restless,   ///< it changed while it was hashed: look again when it is quiet
+  restless,   ///< it changed while it was hashed, or the downloader is at it: look again
   unreadable,
 };
 

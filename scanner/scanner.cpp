@@ -176,7 +176,7 @@ void Scanner::examine_suspects() {
   const std::vector<Outcome> outcomes = examiner_.examine(paths);
   bool news = false;
   for (std::size_t i = 0; i < paths.size(); ++i) {
-    if (outcomes[i] != Outcome::restless && outcomes[i] != Outcome::left) {
+    if (outcomes[i] != Outcome::restless) {
       restless_.erase(paths[i]);
       news |= outcomes[i] == Outcome::written;
       continue;

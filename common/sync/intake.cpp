@@ -15,7 +15,6 @@ namespace {
 
 /// A write transaction holds up every other program's, so it is kept short.
 constexpr std::size_t kWishesATransaction = 1000;
-constexpr std::size_t kMaxRejected = 100;
 
 bool same_version(const Entry& a, const Entry& b) {
   if (a.version.empty() || b.version.empty()) {
@@ -86,7 +85,7 @@ Result<Taken> Intake::take(int slot, const wire::Greeting& greeting,
   const auto take_entry = [&](Entry&& entry) {
     ++taken.entries;
     if (is_far_ahead(entry, now)) {
-      if (taken.rejected.size() < kMaxRejected) {
+      if (taken.rejected.size() < wire::kMaxRejected) {
         taken.rejected.push_back({printable(entry.path), "its version is over a year ahead"});
       }
       return;

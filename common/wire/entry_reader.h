@@ -15,7 +15,6 @@
 
 namespace lefting::wire {
 
-inline constexpr std::size_t kMaxRejected = 100;
 inline constexpr std::size_t kMaxRejectedPathBytes = 4096;
 
 void put_entry(JsonWriter& writer, const Entry& entry);

@@ -72,6 +72,9 @@ struct Request {
   GetFile file;
 };
 
+/// Most paths that a reply's `rejected` names.
+inline constexpr std::size_t kMaxRejected = 100;
+
 /// A path of a list that was not taken, and why.
 struct Rejected {
   std::string path;
