@@ -1,12 +1,12 @@
 #include "downloader/batch.h"
 
 #include <algorithm>
-#include <bit>
 #include <map>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/share/path.h"
+#include "common/state/layout.h"
 
 namespace lefting::downloader {
 
@@ -36,19 +36,19 @@ std::vector<Job*> Batch::in_stage(Job::Stage stage) {
   return out;
 }
 
-void Batch::run(std::vector<state::TicketView> tickets) {
+std::uint64_t Batch::run(std::vector<state::TicketView> tickets) {
   jobs_.clear();
   jobs_.resize(tickets.size());
   for (std::size_t i = 0; i < tickets.size(); ++i) {
     jobs_[i].view = std::move(tickets[i]);
     if (!context_.stopping()) site_.begin(jobs_[i]);
+    if (jobs_[i].wanted().deleted) pass(state::FaultPoint::removed);
   }
   record_all();  // deletions and the like don't wait for what is fetched
   fetch_all();
   finish_fetched();
   record_all();
-  settle_rest();
-  jobs_.clear();
+  return settle_rest();
 }
 
 void Batch::fetch_all() {
@@ -109,7 +109,11 @@ void Batch::finish_fetched() {
       site_.abandon(*job, synced.error().text());
     }
   }
-  for (Job* job : in_stage(Job::Stage::fetched)) site_.publish(*job);
+  for (Job* job : in_stage(Job::Stage::fetched)) {
+    pass(state::FaultPoint::fetched);
+    site_.publish(*job);
+    pass(state::FaultPoint::published);
+  }
 }
 
 void Batch::sync_folders() {
@@ -138,28 +142,28 @@ void Batch::record_all() {
     job->stage = Job::Stage::over;  // whatever comes of it: a change is committed once
   }
   for (Job* job : in_stage(Job::Stage::drop)) {
-    dropped.push_back({job->path(), job->id()});
+    dropped.push_back({.path = job->path(), .id = job->id(), .unwanted = job->again});
     job->stage = Job::Stage::over;
   }
   if (changes.empty() && dropped.empty()) return;
-  const auto written = instance_.index.commit(changes, dropped);
-  if (!written) {
-    // The store has them; they are in the segment as soon as there is room to reload it.
-    log_error("{}; raise --segment-limit-mib", written.error().text());
-  } else {
-    for (std::size_t i = 0; i < recorded.size(); ++i) {
-      // The scanner recorded something meanwhile: the ticket is decided anew.
-      if (!written.value()[i]) recorded[i]->put_off("decided anew");
-    }
+  pass(state::FaultPoint::synced);
+  const std::vector<bool> written = instance_.index.commit(changes, std::move(dropped));
+  for (std::size_t i = 0; i < recorded.size(); ++i) {
+    // The scanner recorded something meanwhile: the ticket is decided anew.
+    if (!written[i]) recorded[i]->put_off("decided anew");
   }
   instance_.wakes.scanner.signal();  // it tells the news
 }
 
-void Batch::settle_rest() {
+void Batch::pass(state::FaultPoint point) { state::fault_point(instance_.segment.layout(), point); }
+
+std::uint64_t Batch::settle_rest() {
   const std::uint64_t now = monotonic_ms();
+  std::uint64_t awaited = 0;
   for (Job& job : jobs_) {
     const bool unfinished = job.stage == Job::Stage::fetch || job.stage == Job::Stage::fetched ||
-                            job.stage == Job::Stage::back;
+                            job.stage == Job::Stage::back ||
+                            (job.stage == Job::Stage::over && job.again);
     if (unfinished) {
       if (job.partial) site_.save_done(job);
       instance_.tickets.give_back(job.path(), job.id());
@@ -169,13 +173,10 @@ void Batch::settle_rest() {
               ? state::kNoRetry
               : now + (job.retry_ms != 0 ? job.retry_ms : retry_after(job.view.attempts));
       instance_.tickets.put_off(job.path(), job.id(), at, job.reason);
-      // A source that came online between the look and this would not wake it any more.
-      const std::uint64_t online = job.view.ticket.sources & instance_.peers.online_mask();
-      if (at == state::kNoRetry && online != 0) {
-        instance_.tickets.requeue_sources(std::countr_zero(online));
-      }
+      if (at == state::kNoRetry) awaited |= job.view.ticket.sources;
     }
   }
+  return awaited;
 }
 
 }  // namespace lefting::downloader

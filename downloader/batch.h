@@ -15,7 +15,8 @@ class Batch {
   Batch(RoleContext& context, const share::Share& share, Sources& sources);
 
   /// Takes active tickets to their end, or puts them off, or gives them back. Throws StoreError.
-  void run(std::vector<state::TicketView> tickets);
+  /// Returns the sources that tickets wait for now, as a mask of slots.
+  std::uint64_t run(std::vector<state::TicketView> tickets);
 
  private:
   void fetch_all();
@@ -23,8 +24,9 @@ class Batch {
   void finish_fetched();
   void sync_folders();
   void record_all();
-  void settle_rest();
+  std::uint64_t settle_rest();
   std::vector<Job*> in_stage(Job::Stage stage);
+  void pass(state::FaultPoint point);
 
   RoleContext& context_;
   Instance& instance_;

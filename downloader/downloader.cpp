@@ -34,6 +34,16 @@ Downloader::~Downloader() {
 }
 
 void Downloader::run() {
+  try {
+    hand_out_until_stopped();
+  } catch (const std::exception& error) {
+    // The workers may be waiting for peers, and for them the destructor.
+    RoleContext::leave_if_hopeless(error);
+    throw;
+  }
+}
+
+void Downloader::hand_out_until_stopped() {
   context_.ready();
   while (!context_.stopping()) {
     context_.beat();
@@ -41,7 +51,17 @@ void Downloader::run() {
       const std::lock_guard lock{mutex_};
       if (!failure_.empty()) throw std::runtime_error{failure_};
     }
+    notice_online();
     if (!hand_out()) wait_for_work();
+  }
+}
+
+/// Tickets that waited for a peer go on when it is online, whoever has found that out.
+void Downloader::notice_online() {
+  const std::uint64_t online = instance_.peers.online_mask();
+  const std::uint64_t known = online_.exchange(online);
+  for (int slot = 0; slot < kMaxPeers; ++slot) {
+    if (((online & ~known) >> slot & 1) != 0) instance_.tickets.requeue_sources(slot);
   }
 }
 
@@ -124,10 +144,12 @@ void Downloader::work() {
       std::vector<std::string> paths;
       for (const auto& view : tickets) paths.push_back(view.ticket.wanted.path);
       Batch batch{context_, share_, sources};
-      batch.run(std::move(tickets));
+      // One of them may have come back since the tickets were put off: looked at once more.
+      online_.fetch_and(~batch.run(std::move(tickets)));
       release(paths);
     }
   } catch (const std::exception& error) {
+    RoleContext::leave_if_hopeless(error);
     // The whole role starts afresh: its tickets are queued again then.
     const std::lock_guard lock{mutex_};
     failure_ = error.what();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -24,10 +25,12 @@ class Downloader {
   void run();
 
  private:
+  void hand_out_until_stopped();
   void work();
   void release(const std::vector<std::string>& paths);
   bool hand_out();
   void wait_for_work();
+  void notice_online();
   /// Parks tickets for paths that a worker is still at: two must not write one partial file.
   std::vector<state::TicketView> take_free(std::vector<state::TicketView> tickets);
 
@@ -35,6 +38,8 @@ class Downloader {
   Instance& instance_;
   share::Share share_;
   EventFd worker_free_;
+  /// Peers that have come online and whose waiting tickets were queued then.
+  std::atomic<std::uint64_t> online_{0};
 
   std::mutex mutex_;
   std::condition_variable changed_;

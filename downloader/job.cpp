@@ -28,17 +28,15 @@ Worksite::Worksite(RoleContext& context, const share::Share& share)
     : context_{context}, instance_{context.instance()}, share_{share} {}
 
 void Worksite::begin(Job& job) {
+  if (job.view.ticket.sources == 0) return give_up(job);
   job.record = instance_.dictionary.find(job.path());
   job.decision = sync::decide(job.record ? &job.record->entry : nullptr, job.wanted(),
-                              instance_.short_device(), wall_ms());
+                              instance_.writer, wall_ms());
   switch (job.decision.verdict) {
     case sync::Verdict::same:
     case sync::Verdict::ours_newer:
       job.stage = Job::Stage::drop;
       return forget_partial(job);
-    case sync::Verdict::win:
-      forget_partial(job);
-      return to_record(job, std::nullopt);
     case sync::Verdict::merge:
       forget_partial(job);  // of an older wish, perhaps
       return set_metadata(job);
@@ -79,9 +77,8 @@ void Worksite::set_metadata(Job& job) {
   if (job.decision.result.deleted) return to_record(job, std::nullopt);
   const auto stat = share_.stat(job.path());
   if (!stat) return put_off_by(job, stat.error());
-  if (!stat.value() || !share::is_unchanged(*stat.value(), *job.record)) {
-    return job.put_off(kChangedHere);
-  }
+  if (!stat.value()) return job.put_off(kChangedHere);
+  if (!share::is_unchanged(*stat.value(), *job.record)) return adopt(job, *stat.value());
   const auto set = share::set_metadata(share_, job.path(), *stat.value(), job.decision.result.mode,
                                        job.decision.result.mtime_ns);
   if (!set) return put_off_by(job, set.error());
@@ -94,7 +91,7 @@ void Worksite::remove(Job& job) {
   if (!stat) return put_off_by(job, stat.error());
   const auto& now = stat.value();
   if (now && now->type == share::FileType::file) {
-    if (!job.record || !share::is_unchanged(*now, *job.record)) return job.put_off(kChangedHere);
+    if (!job.record || !share::is_unchanged(*now, *job.record)) return adopt(job, *now);
     Status gone;
     if (job.decision.verdict == sync::Verdict::lose) {
       gone = share::rename_file(share_, job.path(), *now,
@@ -123,17 +120,60 @@ void Worksite::begin_content(Job& job) {
     job.expected = now;
   }
   if (block_count(job.wanted().size) > kMostBlocks) return job.put_off("it is larger than 256 TiB");
+  if (!now && adopt_deletion(job)) return;
   // Where a recorded file is gone, what is newer than it may come: an edit outlives a deletion.
   job.stage = Job::Stage::fetch;
 }
 
-/// A file that nobody has recorded: what is wanted, perhaps, from before a crash or copied here by
-/// hand. Then it needn't be fetched.
-void Worksite::adopt(Job& job, const share::FileStat& stat) {
-  const Entry& wanted = job.wanted();
-  if (stat.size != wanted.size || stat.mtime_ns != wanted.mtime_ns || !wanted.hash) {
-    return job.put_off(kChangedHere);
+/// Nobody has it any more: the peer was removed.
+void Worksite::give_up(Job& job) {
+  forget_partial(job);
+  job.again = true;  // where it has a source by now
+  job.stage = Job::Stage::drop;
+}
+
+/// What the path's tickets wanted that could be this file, by size and mtime; newest first.
+std::vector<Entry> Worksite::likely_wishes(const Job& job, const share::FileStat& stat) const {
+  std::vector<Entry> wishes = former_wishes(job);
+  wishes.push_back(job.wanted());
+  std::erase_if(wishes, [&](const Entry& wish) {
+    return stat.size != wish.size || stat.mtime_ns != wish.mtime_ns || !wish.hash || wish.deleted;
+  });
+  std::ranges::reverse(wishes);
+  return wishes;
+}
+
+/// Of the ticket that the store has by now, which may be a newer one: it remembers this one's too.
+std::vector<Entry> Worksite::former_wishes(const Job& job) const {
+  const auto stored = instance_.store.find_ticket(job.path());
+  std::vector<Entry> wishes = stored ? stored->former : std::vector<Entry>{};
+  for (Entry& wish : wishes) wish.path = job.path();
+  return wishes;
+}
+
+/// A recorded file is gone: an earlier ticket's work, perhaps, from before a death. Then that is
+/// recorded first, and is nobody's deletion.
+bool Worksite::adopt_deletion(Job& job) {
+  if (!job.record || job.record->entry.deleted) return false;
+  for (const Entry& wish : former_wishes(job)) {
+    if (!wish.deleted) continue;
+    const sync::Decision decision =
+        sync::decide(&job.record->entry, wish, instance_.writer, wall_ms());
+    if (decision.verdict != sync::Verdict::take) continue;
+    job.decision = decision;
+    job.again = true;
+    to_record(job, share::FileStat{});
+    job.change.ticket = 0;
+    return true;
   }
+  return false;
+}
+
+/// A file that nobody has recorded: what is wanted, perhaps, or was wanted by an earlier ticket:
+/// from before a death or copied here by hand. Then it needn't be fetched, and is nobody's edit.
+void Worksite::adopt(Job& job, const share::FileStat& stat) {
+  const std::vector<Entry> wishes = likely_wishes(job, stat);
+  if (wishes.empty()) return job.put_off(kChangedHere);
   auto fd = share_.open_file(job.path());
   if (!fd) return put_off_by(job, fd.error());
   const auto hash = share::hash_file(fd.value().get(), [this] { return !context_.stopping(); });
@@ -141,12 +181,23 @@ void Worksite::adopt(Job& job, const share::FileStat& stat) {
     job.stage = Job::Stage::back;
     return;
   }
-  if (hash.value() != *wanted.hash) return job.put_off(kChangedHere);
-  const auto set = share::set_metadata(share_, job.path(), stat, wanted.mode, wanted.mtime_ns);
+  const auto wish = std::ranges::find(wishes, hash.value(), &Entry::hash);
+  if (wish == wishes.end()) return job.put_off(kChangedHere);
+  if (*wish != job.wanted()) {
+    job.decision =
+        sync::decide(job.record ? &job.record->entry : nullptr, *wish, instance_.writer, wall_ms());
+    const sync::Verdict verdict = job.decision.verdict;
+    if (verdict != sync::Verdict::take && verdict != sync::Verdict::lose) {
+      return job.put_off(kChangedHere);
+    }
+    job.again = true;
+  }
+  const auto set = share::set_metadata(share_, job.path(), stat, wish->mode, wish->mtime_ns);
   if (!set) return put_off_by(job, set.error());
   job.hash = hash.value();
   forget_partial(job);
   to_record(job, set.value());
+  if (job.again) job.change.ticket = 0;
 }
 
 void Worksite::forget_partial(Job& job) {

@@ -44,6 +44,7 @@ struct Job {
   std::uint64_t blocks = 0;
   std::uint64_t frontier = 0;       ///< blocks before this are all done
   std::uint64_t unsaved_bytes = 0;  ///< fetched since `done` was stored
+  bool again = false;  ///< once its stage is over the ticket, if there, is decided anew
   sync::Change change;
 
   const Entry& wanted() const { return view.ticket.wanted; }
@@ -85,6 +86,10 @@ class Worksite {
   void remove(Job& job);
   void set_metadata(Job& job);
   void adopt(Job& job, const share::FileStat& stat);
+  std::vector<Entry> former_wishes(const Job& job) const;
+  bool adopt_deletion(Job& job);
+  std::vector<Entry> likely_wishes(const Job& job, const share::FileStat& stat) const;
+  void give_up(Job& job);
   Result<share::FileStat> keep_loser(const Job& job);
   void forget_partial(Job& job);
   void to_record(Job& job, const std::optional<share::FileStat>& stat);

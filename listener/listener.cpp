@@ -32,7 +32,7 @@ Listener::Listener(RoleContext& context, UniqueFd socket, share::Share share)
             context.instance(),
             share_,
             sync::Intake{context.instance().index, context.instance().peers,
-                         context.instance().short_device()},
+                         context.instance().writer},
             {}} {}
 
 Listener::~Listener() = default;
@@ -77,6 +77,7 @@ void Listener::accept_one() {
         log_info("a connection was not taken: {}", connection.error().text());
       }
     } catch (const std::exception& error) {
+      RoleContext::leave_if_hopeless(error);
       log_error("a connection was closed: {}", error.what());
     }
     worker.done = true;

@@ -129,7 +129,6 @@ void Session::meet_peer(const wire::Greeting& greeting) {
   });
   if (!instance.peers.set_state(*slot_, state::PeerState::online)) return;
   log_info("peer {} ({}) is online", printable(greeting.name), connection_.remote().text());
-  instance.tickets.requeue_sources(*slot_);
   instance.wakes.downloader.signal();
   instance.wakes.scanner.signal();
   instance.wakes.supervisor.signal();

@@ -9,6 +9,7 @@
 #include "common/share/hash.h"
 #include "common/share/marker.h"
 #include "common/sync/version.h"
+#include "common/sync/writer.h"
 
 namespace lefting::scanner {
 
@@ -31,7 +32,13 @@ Examiner::Examiner(RoleContext& context, const share::Share& share)
     : context_{context},
       instance_{context.instance()},
       share_{share},
-      index_{index_text(instance_.store.index_id())} {}
+      index_{index_text(instance_.store.index_id())},
+      adopting_{instance_.store.is_adopting()} {}
+
+void Examiner::end_adoption() {
+  instance_.store.end_adoption();
+  adopting_ = false;
+}
 
 Status Examiner::check_share() const {
   if (auto good = share_.check(); !good) return good;
@@ -62,14 +69,9 @@ std::vector<Outcome> Examiner::examine(const std::vector<std::string>& paths) {
     owners.push_back(i);
   }
   if (!changes.empty()) {
-    auto written = instance_.index.commit(changes);
-    if (!written) {
-      // The store has them; they are in the segment as soon as there is room to reload it.
-      log_error("{}; raise --segment-limit-mib", written.error().text());
-    } else {
-      for (std::size_t i = 0; i < owners.size(); ++i) {
-        if (!written.value()[i]) findings[owners[i]].outcome = Outcome::restless;
-      }
+    const std::vector<bool> written = instance_.index.commit(changes);
+    for (std::size_t i = 0; i < owners.size(); ++i) {
+      if (!written[i]) findings[owners[i]].outcome = Outcome::restless;
     }
   }
   std::vector<Outcome> outcomes;
@@ -115,10 +117,17 @@ Examiner::Finding Examiner::look_at_missing(const std::string& path) const {
   gone.entry.size = 0;
   gone.entry.hash.reset();
   gone.entry.mtime_ns = wall_ns();
-  gone.entry.version = sync::bump(gone.entry.version, instance_.short_device(), wall_ms());
+  gone.entry.version = sync::bump(gone.entry.version, instance_.writer, wall_ms());
   gone.ctime_ns = 0;
   gone.inode = 0;
   return {Outcome::written, sync::Change{std::move(gone), record->sequence}};
+}
+
+VersionVector Examiner::next_version(const std::optional<Record>& record,
+                                     std::int64_t mtime_ns) const {
+  if (record) return sync::bump(record->entry.version, instance_.writer, wall_ms());
+  if (adopting_) return sync::adopted_version(instance_.writer, mtime_ns, wall_ms());
+  return sync::bump({}, instance_.writer, wall_ms());
 }
 
 Examiner::Finding Examiner::look_at_file(const std::string& path,
@@ -164,10 +173,7 @@ Examiner::Finding Examiner::look_at_file(const std::string& path,
   made.inode = now.inode;
   // Moved and moved back, or linked: another inode or ctime is no news to anybody.
   const bool same = record && made.entry == record->entry;
-  if (!same) {
-    made.entry.version =
-        sync::bump(std::move(made.entry.version), instance_.short_device(), wall_ms());
-  }
+  if (!same) made.entry.version = next_version(record, now.mtime_ns);
   return {Outcome::written, sync::Change{std::move(made), record ? record->sequence : 0}};
 }
 

@@ -33,6 +33,10 @@ class Examiner {
   /// Errors: the share is not what the index was made of; then nothing in it is gone.
   Status check_share() const;
 
+  /// True while a file that is not recorded may be older than this index.
+  bool is_adopting() const { return adopting_; }
+  void end_adoption();
+
  private:
   struct Finding {
     Outcome outcome = Outcome::unchanged;
@@ -41,6 +45,8 @@ class Examiner {
   Finding look(const std::string& path) const;
   Finding look_at_missing(const std::string& path) const;
   Finding look_at_file(const std::string& path, const share::FileStat& stat) const;
+  /// The version of a file that is found changed, or found for the first time.
+  VersionVector next_version(const std::optional<Record>& record, std::int64_t mtime_ns) const;
   /// Takes deletions out again where the share is not the right one.
   void doubt_deletions(std::vector<Finding>& findings) const;
   std::vector<Finding> look_all(const std::vector<std::string>& paths) const;
@@ -49,6 +55,7 @@ class Examiner {
   Instance& instance_;
   const share::Share& share_;
   std::string index_;  ///< its ID, which the share's marker must name
+  bool adopting_;
 };
 
 }  // namespace lefting::scanner

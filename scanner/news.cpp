@@ -34,6 +34,7 @@ void NewsSender::run() {
     try {
       step();
     } catch (const std::exception& error) {
+      RoleContext::leave_if_hopeless(error);
       // A store that is locked for long, for example: what was not told is told later.
       log_error("news to peer {}: {}; tried again", slot_, error.what());
       connection_.reset();

@@ -41,6 +41,7 @@ void Scanner::run() {
     }
     look_again_at_the_restless();
     examine_suspects();
+    end_adoption_if_due();
     wait();
   }
 }
@@ -109,7 +110,10 @@ void Scanner::traverse_all() {
   scan_ = std::max<std::uint32_t>(1, static_cast<std::uint32_t>(words_.begun.load()));
   traverse("");
   examine_suspects();
-  if (!context_.stopping() && examiner_.check_share()) find_missing();
+  if (!context_.stopping() && examiner_.check_share()) {
+    find_missing();
+    if (!context_.stopping()) ++whole_traversals_;
+  }
   words_.last_ms.store(monotonic_ms() - started);
   words_.watching.store(watcher_.complete() ? 1 : 0);
   words_.ended.fetch_add(1);
@@ -157,8 +161,30 @@ void Scanner::find_missing() {
     for (std::string& path : instance_.dictionary.unmarked(shard, scan_)) {
       suspect(std::move(path));
     }
+    if (!instance_.dictionary.complete(shard)) find_missing_in_store(shard);
   }
   examine_suspects();
+}
+
+/// Where the segment is full it doesn't know all that may be missing.
+void Scanner::find_missing_in_store(std::size_t shard) {
+  std::vector<std::string> paths;
+  instance_.store.for_each_in_shard(shard, [&](const Record& record) {
+    if (!record.entry.deleted) paths.push_back(record.entry.path);
+  });
+  for (std::string& path : paths) {
+    const auto stat = share_.stat(path);
+    if (stat && !stat.value()) suspect(std::move(path));
+  }
+}
+
+/// Once the share has been seen whole, what is not recorded is new. What was restless then, perhaps
+/// because a peer's version of it was on its way, still counts as found; but not for ever.
+void Scanner::end_adoption_if_due() {
+  if (!examiner_.is_adopting() || whole_traversals_ == 0) return;
+  if (!restless_.empty() && whole_traversals_ == 1) return;
+  examiner_.end_adoption();
+  log_info("the share has been seen whole: what was found in it is adopted");
 }
 
 void Scanner::suspect(std::string path) {

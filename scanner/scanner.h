@@ -32,6 +32,8 @@ class Scanner {
   void traverse_all();
   void traverse(const std::string& folder);
   void find_missing();
+  void find_missing_in_store(std::size_t shard);
+  void end_adoption_if_due();
   bool meet(const std::string& path, const share::FileStat& stat);
   /// Adds a path to those to be examined; examines when there are many.
   void suspect(std::string path);
@@ -53,6 +55,7 @@ class Scanner {
   std::map<std::string, Restless> restless_;
   std::uint32_t scan_ = 1;  ///< the traversal that is under way, or was the last
   std::uint64_t met_ = 0;
+  unsigned whole_traversals_ = 0;  ///< counted while the index adopts the share
   bool traverse_soon_ = true;
   bool share_was_bad_ = false;
   Deadline next_traversal_{};

@@ -51,6 +51,12 @@ int not_running(const InstancePaths& paths) {
   return kToolNotRunning;
 }
 
+void say_trouble(View& view) {
+  const std::string trouble = view.take_trouble();
+  if (trouble.empty()) return;
+  std::fprintf(stderr, "%s; that part is shown as the store has it\n", printable(trouble).c_str());
+}
+
 int stop_command(const InstancePaths& paths) {
   auto control = ControlClient::connect(paths);
   if (!control) return fail(control.error());
@@ -79,11 +85,12 @@ int status_command(const InstancePaths& paths, bool json) {
   if (!view.live()) return not_running(paths);
   if (json) {
     write_summary_json(stdout, view);
-    return kToolDone;
+  } else {
+    for (const std::string& line : summary_lines(view)) std::puts(line.c_str());
+    std::puts("");
+    for (const std::string& line : role_lines(view)) std::puts(line.c_str());
   }
-  for (const std::string& line : summary_lines(view)) std::puts(line.c_str());
-  std::puts("");
-  for (const std::string& line : role_lines(view)) std::puts(line.c_str());
+  say_trouble(view);
   return kToolDone;
 }
 
@@ -103,7 +110,8 @@ int hello_command(const InstancePaths& paths, const std::string& peer) {
   if (!view.live()) return not_running(paths);
   ControlRequest request{.operation = "hello", .roles = {}, .slots = {}};
   if (!peer.empty()) {
-    const auto named = named_peer(view.store(), peer);
+    store::Store store{paths.store(), store::Access::read};
+    const auto named = named_peer(store, peer);
     if (!named) return fail(named.error());
     request.slots.push_back(named.value().slot);
   }

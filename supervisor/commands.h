@@ -17,6 +17,10 @@ int fail(const Error& error);
 /// Says that no such instance runs; returns kToolNotRunning.
 int not_running(const InstancePaths& paths);
 
+class View;
+/// Says on stderr what the view could not get; mostly nothing.
+void say_trouble(View& view);
+
 /// The subcommands. Each returns an exit code, having said on stderr what failed.
 int stop_command(const InstancePaths& paths);
 int status_command(const InstancePaths& paths, bool json);

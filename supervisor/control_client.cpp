@@ -19,13 +19,20 @@ Result<std::optional<ControlClient>> ControlClient::connect(const InstancePaths&
 
 Result<ControlClient::Answer> ControlClient::ask(const ControlRequest& request,
                                                  std::optional<milliseconds> wait) {
+  Until until;
+  if (wait) until = deadline_in(*wait);
+  if (owed_) {
+    std::vector<UniqueFd> unwanted;
+    if (auto late = receive_header(until, unwanted); !late) return late.error();
+  }
   // A request is smaller than a socket's buffer, and there is never more than one in it.
   const auto frame = wire::encode_frame(encode_request(request));
   if (send_with_fds(fd_.get(), frame, {}) != static_cast<ssize_t>(frame.size())) {
     return os_error(errno, "ask the supervisor for", request.operation);
   }
+  owed_ = true;
   Answer answer;
-  const auto header = receive_header(wait, answer.fds);
+  const auto header = receive_header(until, answer.fds);
   if (!header) return header.error();
   auto reply = decode_reply(header.value());
   if (!reply) return reply.error();
@@ -34,28 +41,40 @@ Result<ControlClient::Answer> ControlClient::ask(const ControlRequest& request,
   return answer;
 }
 
-Result<std::string> ControlClient::receive_header(std::optional<milliseconds> wait,
-                                                  std::vector<UniqueFd>& fds) {
-  const std::string who = "supervisor (pid " + std::to_string(pid_) + ")";
-  const Deadline deadline = deadline_in(wait.value_or(milliseconds{0}));
-  std::vector<std::byte> bytes;
+bool ControlClient::may_answer() const {
+  pollfd event{fd_.get(), POLLRDHUP, 0};
+  return owed_ && poll_fds({&event, 1}, 0) == 0;
+}
+
+Result<std::string> ControlClient::receive_header(const Until& until, std::vector<UniqueFd>& fds) {
   for (;;) {
-    std::span<const std::byte> rest{bytes};
+    std::span<const std::byte> rest{received_};
     const auto frame = wire::take_frame(rest);
+    owed_ = frame && !frame.value();
     if (!frame) return frame.error();
-    if (frame.value()) return std::string{frame.value()->header};
-    pollfd event{fd_.get(), POLLIN, 0};
-    const int timeout_ms = wait ? poll_timeout(deadline) : -1;
-    if (poll_fds({&event, 1}, timeout_ms) == 0) {
-      if (!wait || poll_timeout(deadline) > 0) continue;  // a signal
-      return plain_error(who, "it doesn't answer", "see `supervisor logs supervisor`, or kill it");
+    if (frame.value()) {
+      std::string header{frame.value()->header};
+      received_.erase(received_.begin(),
+                      received_.end() - static_cast<std::ptrdiff_t>(rest.size()));
+      return header;
     }
-    std::array<std::byte, 4096> buffer;
-    const ssize_t n = receive_with_fds(fd_.get(), buffer, fds);
-    if (n < 0 && errno == EAGAIN) continue;
-    if (n <= 0) return plain_error(who, "it has ended", "see `supervisor logs supervisor`");
-    bytes.insert(bytes.end(), buffer.begin(), buffer.begin() + n);
+    if (auto more = receive_more(until, fds); !more) return more.error();
   }
+}
+
+Status ControlClient::receive_more(const Until& until, std::vector<UniqueFd>& fds) {
+  const std::string who = "supervisor (pid " + std::to_string(pid_) + ")";
+  pollfd event{fd_.get(), POLLIN, 0};
+  if (poll_fds({&event, 1}, until ? poll_timeout(*until) : -1) == 0) {
+    if (!until || poll_timeout(*until) > 0) return {};  // a signal
+    return plain_error(who, "it doesn't answer", "see `supervisor logs supervisor`, or kill it");
+  }
+  std::array<std::byte, 4096> buffer;
+  const ssize_t n = receive_with_fds(fd_.get(), buffer, fds);
+  if (n < 0 && errno == EAGAIN) return {};
+  if (n <= 0) return plain_error(who, "it has ended", "see `supervisor logs supervisor`");
+  received_.insert(received_.end(), buffer.begin(), buffer.begin() + n);
+  return {};
 }
 
 }  // namespace lefting::supervisor

@@ -1,10 +1,7 @@
 #include "supervisor/dump_json.h"
 
 #include <fnmatch.h>
-#include <rapidjson/filewritestream.h>
 #include <rapidjson/writer.h>
-
-#include <memory>
 
 #include "common/base/ids.h"
 #include "common/wire/entry_list.h"
@@ -13,20 +10,37 @@ namespace lefting::supervisor {
 
 namespace {
 
-constexpr std::size_t kBufferBytes = 1 << 16;
+/// What RapidJSON writes to: stdio in large pieces.
+class Output {
+ public:
+  using Ch = char;
+  explicit Output(std::FILE* out) : out_{out} {}
+  void Put(char c) {
+    text_ += c;
+    if (text_.size() >= kAtOnce) Flush();
+  }
+  void append(std::string_view text) {
+    text_ += text;
+    if (text_.size() >= kAtOnce) Flush();
+  }
+  void Flush() {
+    std::fwrite(text_.data(), 1, text_.size(), out_);
+    text_.clear();
+  }
+
+ private:
+  static constexpr std::size_t kAtOnce = 1 << 16;
+  std::FILE* out_;
+  std::string text_;
+};
 
 /// RapidJSON's writer on a stdio stream; ends the line when it is done.
 class Json {
  public:
-  explicit Json(std::FILE* out)
-      : out_{out},
-        buffer_{std::make_unique<char[]>(kBufferBytes)},
-        stream_{out, buffer_.get(), kBufferBytes},
-        writer_{stream_} {}
+  explicit Json(std::FILE* out) : output_{out}, writer_{output_} {}
   ~Json() {
-    stream_.Put('\n');
-    stream_.Flush();
-    std::fflush(out_);
+    output_.Put('\n');
+    output_.Flush();
   }
   Json(const Json&) = delete;
   Json& operator=(const Json&) = delete;
@@ -39,9 +53,9 @@ class Json {
   void text(std::string_view value) {
     writer_.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
   }
-  void raw_object(const std::string& json) {
-    writer_.RawValue(json.data(), json.size(), rapidjson::kObjectType);
-  }
+  /// For what is JSON already: a value's begin, and what follows without the writer's knowledge.
+  void begin_raw_array() { writer_.RawValue("[", 1, rapidjson::kArrayType); }
+  void raw(std::string_view json) { output_.append(json); }
 
   void put(const char* name, std::string_view value) {
     key(name);
@@ -63,10 +77,8 @@ class Json {
   }
 
  private:
-  std::FILE* out_;
-  std::unique_ptr<char[]> buffer_;
-  rapidjson::FileWriteStream stream_;
-  rapidjson::Writer<rapidjson::FileWriteStream> writer_;
+  Output output_;
+  rapidjson::Writer<Output> writer_;
 };
 
 void put_roles(Json& json, View& view) {
@@ -79,6 +91,7 @@ void put_roles(Json& json, View& view) {
     json.put("restarts", role.restarts);
     json.put_signed("last_exit", role.last_exit);
     json.put("heartbeat_age_ms", role.heartbeat_age_ms);
+    if (!role.reason.empty()) json.put("reason", role.reason);
     json.end_object();
   }
   json.end_array();
@@ -102,9 +115,9 @@ void put_peers(Json& json, const std::vector<state::PeerView>& peers) {
 void put_tickets(Json& json, View& view, const std::string& glob) {
   const auto peers = view.peers();
   json.begin_array();
-  for (const state::TicketView& ticket : view.tickets()) {
+  view.for_each_ticket([&](const state::TicketView& ticket) {
     const Entry& wanted = ticket.ticket.wanted;
-    if (!path_matches(wanted.path, glob)) continue;
+    if (!path_matches(wanted.path, glob)) return true;
     json.begin_object();
     json.put_path("path", wanted.path);
     json.put("size", wanted.size);
@@ -116,19 +129,22 @@ void put_tickets(Json& json, View& view, const std::string& glob) {
     json.end_array();
     json.put("error", ticket.reason);
     json.end_object();
-  }
+    return true;
+  });
   json.end_array();
 }
 
 void put_files(Json& json, View& view, const std::string& glob) {
-  json.begin_array();
+  json.begin_raw_array();
+  const char* before = "";
   view.for_each_file([&](const Record& record) {
     if (!path_matches(record.entry.path, glob)) return;
     std::string entry = wire::encode_entry(record.entry);
     entry.pop_back();  // its closing brace
-    json.raw_object(entry + ",\"sequence\":" + std::to_string(record.sequence) + "}");
+    json.raw(before + entry + ",\"sequence\":" + std::to_string(record.sequence) + "}");
+    before = ",";
   });
-  json.end_array();
+  json.raw("]");
 }
 
 /// Everything up to `tickets`.
@@ -146,8 +162,9 @@ void put_head(Json& json, View& view) {
   json.put("listen", instance.listen);
   json.key("index");
   json.begin_object();
-  json.put("id", index_text(view.store().index_id()));
-  json.put("sequence", view.store().last_sequence());
+  const auto index = view.index();
+  json.put("id", index_text(index.id));
+  json.put("sequence", index.sequence);
   json.end_object();
   json.key("roles");
   put_roles(json, view);

@@ -1,5 +1,6 @@
 #include "supervisor/dump_tables.h"
 
+#include <fmt/compile.h>
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -36,6 +37,43 @@ std::string ticket_counts(const state::TicketQueue::Totals& tickets) {
   return fmt::format("{} queued, {} active, {} waiting, {} failed; {} of {} here", tickets.queued,
                      tickets.active, tickets.waiting, tickets.failed,
                      human_size(tickets.done_bytes), human_size(tickets.bytes));
+}
+
+/// Tickets as rows.
+struct TicketTable {
+  explicit TicketTable(std::vector<state::PeerView> sources) : peers{std::move(sources)} {}
+  void add(const state::TicketView& ticket) {
+    const Entry& wanted = ticket.ticket.wanted;
+    table.add_row({state::to_text(ticket.state),
+                   wanted.deleted ? "deletion" : human_size(wanted.size),
+                   human_size(ticket.done_bytes), source_titles(ticket.ticket.sources, peers),
+                   wanted.path, ticket.reason});
+  }
+
+  std::vector<state::PeerView> peers;
+  Table table{{{"STATE"}, {"SIZE", kRight}, {"DONE", kRight}, {"SOURCES"}, {"PATH"}, {"REASON"}}};
+};
+
+std::vector<std::string> first_tickets(View& view, const std::string& glob) {
+  TicketTable tickets{view.peers()};
+  std::size_t shown = 0;
+  bool more = false;
+  view.for_each_ticket([&](const state::TicketView& ticket) {
+    if (!path_matches(ticket.ticket.wanted.path, glob)) return true;
+    more = shown == kFirstTickets;
+    if (more) return false;
+    ++shown;
+    tickets.add(ticket);
+    return true;
+  });
+  if (shown == 0) return {"no tickets"};
+  auto lines = tickets.table.take_lines();
+  if (more) lines.emplace_back("… and more; `dumpstate tickets` shows all");
+  return lines;
+}
+
+void print_lines(std::FILE* out, const std::vector<std::string>& lines) {
+  for (const std::string& line : lines) fmt::print(out, "{}\n", line);
 }
 
 }  // namespace
@@ -91,7 +129,11 @@ std::vector<std::string> role_lines(View& view) {
                    role.restarts == 0 ? "-" : std::to_string(role.last_exit),
                    runs ? human_duration(role.heartbeat_age_ms) + " ago" : "-"});
   }
-  return table.lines();
+  auto lines = table.take_lines();
+  for (const RoleView& role : view.roles()) {
+    if (!role.reason.empty()) lines.push_back(printable(role.role + ": " + role.reason));
+  }
+  return lines;
 }
 
 std::vector<std::string> peer_lines(const std::vector<state::PeerView>& peers) {
@@ -104,51 +146,52 @@ std::vector<std::string> peer_lines(const std::vector<state::PeerView>& peers) {
                    view.state == state::PeerState::online ? "" : view.reason,
                    peer.device ? to_text(*peer.device) : "-"});
   }
-  return table.lines();
-}
-
-std::vector<std::string> ticket_lines(View& view, const std::string& glob, std::size_t most) {
-  const auto peers = view.peers();
-  Table table{{{"STATE"}, {"SIZE", kRight}, {"DONE", kRight}, {"SOURCES"}, {"PATH"}, {"REASON"}}};
-  std::size_t shown = 0;
-  std::size_t left = 0;
-  for (const state::TicketView& ticket : view.tickets()) {
-    const Entry& wanted = ticket.ticket.wanted;
-    if (!path_matches(wanted.path, glob)) continue;
-    if (shown == most) {
-      ++left;
-      continue;
-    }
-    ++shown;
-    table.add_row({state::to_text(ticket.state),
-                   wanted.deleted ? "deletion" : human_size(wanted.size),
-                   human_size(ticket.done_bytes), source_titles(ticket.ticket.sources, peers),
-                   wanted.path, ticket.reason});
-  }
-  if (table.empty()) return {"no tickets"};
-  auto lines = table.lines();
-  if (left > 0) lines.push_back(fmt::format("… and {} more; `dumpstate tickets` shows all", left));
-  return lines;
+  return table.take_lines();
 }
 
 std::vector<std::string> overview_lines(View& view, const std::string& glob) {
   std::vector<std::string> out = summary_lines(view);
   append(out, role_lines(view));
   append(out, peer_lines(view.peers()));
-  append(out, ticket_lines(view, glob, kFirstTickets));
+  append(out, first_tickets(view, glob));
   return out;
 }
 
+void print_tickets(std::FILE* out, View& view, const std::string& glob) {
+  constexpr std::size_t kAtOnce = 1000;
+  TicketTable tickets{view.peers()};
+  bool any = false;
+  view.for_each_ticket([&](const state::TicketView& ticket) {
+    if (!path_matches(ticket.ticket.wanted.path, glob)) return true;
+    any = true;
+    tickets.add(ticket);
+    if (tickets.table.size() >= kAtOnce) print_lines(out, tickets.table.take_lines());
+    return true;
+  });
+  print_lines(out, any ? tickets.table.take_lines() : std::vector<std::string>{"no tickets"});
+}
+
 void print_files(std::FILE* out, View& view, const std::string& glob) {
-  fmt::print(out, "{:>11}  {:<19}  {:>4}  {:>10}  {}\n", "SIZE", "MODIFIED", "MODE", "SEQUENCE",
-             "PATH");
+  constexpr std::size_t kAtOnce = 1 << 16;
+  std::string text = fmt::format("{:>11}  {:<19}  {:>4}  {:>10}  {}\n", "SIZE", "MODIFIED", "MODE",
+                                 "SEQUENCE", "PATH");
+  const auto write = [&] {
+    std::fwrite(text.data(), 1, text.size(), out);
+    text.clear();
+  };
   view.for_each_file([&](const Record& record) {
     const Entry& entry = record.entry;
     if (!path_matches(entry.path, glob)) return;
-    fmt::print(out, "{:>11}  {:<19}  {:>4o}  {:>10}  {}\n",
-               entry.deleted ? "deleted" : human_size(entry.size), human_time(entry.mtime_ns),
-               entry.mode, record.sequence, printable(entry.path));
+    append_right(text, entry.deleted ? "deleted" : human_size(entry.size), 11);
+    append_right(text, human_time(entry.mtime_ns), 21);
+    append_right(text, fmt::format(FMT_COMPILE("{:o}"), entry.mode), 6);
+    append_right(text, std::to_string(record.sequence), 12);
+    text += "  ";
+    append_printable(text, entry.path);
+    text += '\n';
+    if (text.size() >= kAtOnce) write();
   });
+  write();
 }
 
 }  // namespace lefting::supervisor

@@ -9,18 +9,18 @@
 
 namespace lefting::supervisor {
 
-/// The state as people read it, in lines. `glob` limits tickets by path; `most`: how many tickets.
+/// The state as people read it, in lines. `glob` limits files and tickets by path.
 
 /// Device, name, share, listening address, counts.
 std::vector<std::string> summary_lines(View& view);
 std::vector<std::string> role_lines(View& view);
 std::vector<std::string> peer_lines(const std::vector<state::PeerView>& peers);
-std::vector<std::string> ticket_lines(View& view, const std::string& glob, std::size_t most);
 
 /// Summary, roles, peers and the first tickets.
 std::vector<std::string> overview_lines(View& view, const std::string& glob);
 
-/// Prints the files whose paths `glob` means, as they come.
+/// Print as it comes what may be longer than memory.
+void print_tickets(std::FILE* out, View& view, const std::string& glob);
 void print_files(std::FILE* out, View& view, const std::string& glob);
 
 }  // namespace lefting::supervisor

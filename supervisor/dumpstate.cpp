@@ -1,6 +1,7 @@
 // dumpstate: shows all that an instance knows, to people and to programs.
 //
 // Reads     the segment of a running instance, which its supervisor hands over; else the store.
+// Changes   nothing; but parts of the segment that are dirty are loaded again.
 // Writes    stdout: aligned tables, or JSON with --json.
 // Exits     0 done; 1 failed, with a line on stderr; 2 wrong usage; 3 no such instance.
 #include <CLI/CLI.hpp>
@@ -17,6 +18,9 @@ namespace {
 
 using namespace lefting;
 using namespace lefting::supervisor;
+
+/// It answers at once, unless it is stopped or stuck.
+constexpr milliseconds kSupervisorWait{4000};
 
 struct CommandLine {
   std::string state;
@@ -36,36 +40,41 @@ void dump_json(View& view, const CommandLine& line) {
 }
 
 void dump_tables(View& view, const CommandLine& line) {
+  if (line.section == "files") return print_files(stdout, view, line.glob);
+  if (line.section == "tickets") return print_tickets(stdout, view, line.glob);
   std::vector<std::string> lines;
   if (line.section.empty() || line.section == "summary") lines = overview_lines(view, line.glob);
   if (line.section == "roles") lines = role_lines(view);
   if (line.section == "peers") lines = peer_lines(view.peers());
-  if (line.section == "tickets") lines = ticket_lines(view, line.glob, SIZE_MAX);
   for (const std::string& one : lines) std::puts(one.c_str());
-  if (line.section == "files") print_files(stdout, view, line.glob);
 }
 
 std::unique_ptr<View> open_view(const InstancePaths& paths) {
-  auto view = View::open(paths);
+  auto view = View::open(paths, store::Access::look, kSupervisorWait);
   if (view) return view.take();
   std::fprintf(stderr, "dumpstate: %s; this is what the store has\n", view.error().text().c_str());
   return View::open_store(paths);
 }
 
+int no_instance(const InstancePaths& paths, const char* what) {
+  std::fprintf(stderr,
+               "dumpstate: %s %s; `supervisor start` makes one, --state DIR names another\n", what,
+               printable(paths.dir).c_str());
+  return kToolNotRunning;
+}
+
 int dump(const CommandLine& line) {
   const InstancePaths paths = instance_paths(line.state);
-  if (!instance_exists(paths)) {
-    std::fprintf(stderr, "dumpstate: there is no instance in %s; name it with --state DIR\n",
-                 printable(paths.dir).c_str());
-    return kToolNotRunning;
-  }
+  if (!instance_exists(paths)) return no_instance(paths, "there is no instance in");
   if (line.watch) return watch_state(paths, line.glob);
   const auto view = open_view(paths);
+  if (!view->has_store()) return no_instance(paths, "no instance was ever started in");
   if (line.json) {
     dump_json(*view, line);
   } else {
     dump_tables(*view, line);
   }
+  say_trouble(*view);
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return kToolDone;
   std::fprintf(stderr, "dumpstate: the output can't be written\n");
   return kToolFailed;

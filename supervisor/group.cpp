@@ -11,7 +11,6 @@ namespace {
 
 using state::RoleState;
 
-constexpr std::uint64_t kHealthyMs = 60000;  ///< after that a death is a new trouble
 constexpr std::uint64_t kCheckMs = 5000;
 /// Checks, not milliseconds: where the supervisor itself was stopped (a laptop that slept, a
 /// debugger), one late check says nothing about the roles.
@@ -77,6 +76,7 @@ void RoleGroup::handle(const PollSet& polls, std::uint64_t now_ms) {
       if (member.child->take_ready(polls)) {
         member.ready_ms = now_ms;
         member.early_deaths = 0;
+        member.backoff.reset();
         set_state(i, RoleState::ready);
         log_info("{} is ready", name_of(i));
       }
@@ -116,14 +116,15 @@ void RoleGroup::died(std::size_t i, int exit_code, std::uint64_t now_ms) {
         name_of(i), name_of(i));
     return;
   }
-  if (member.ready_ms != 0 && now_ms - member.ready_ms >= kHealthyMs) member.backoff.reset();
   log_warning("{} ended with {}", name_of(i), exit_code);
+  bereaved_ = true;
   start_later(i, now_ms);
 }
 
 void RoleGroup::start_later(std::size_t i, std::uint64_t now_ms) {
   Member& member = members_[i];
-  const std::uint64_t wait_ms = member.backoff.next_ms();
+  const std::uint64_t wait_ms =
+      member.ready_ms != 0 ? member.deaths.take(now_ms) : member.backoff.next_ms();
   member.start_at_ms = now_ms + wait_ms;
   set_state(i, RoleState::backoff);
   if (wait_ms > 0) log_info("{} is started again in {} ms", name_of(i), wait_ms);
@@ -172,6 +173,7 @@ void RoleGroup::restart(state::Role role, std::uint64_t now_ms) {
   if (leaving_) return;
   Member& member = members_[index(role)];
   member.backoff.reset();
+  member.deaths = kDeathAllowance;
   member.early_deaths = 0;
   if (member.child) {
     member.asked = true;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "common/state/role_board.h"
 #include "supervisor/backoff.h"
@@ -31,6 +32,9 @@ class RoleGroup {
   void handle(const PollSet& polls, std::uint64_t now_ms);
   std::uint64_t next_due_ms() const;
 
+  /// True once after a role has died unasked: what it would have told the others is untold.
+  bool take_bereaved() { return std::exchange(bereaved_, false); }
+
   bool all_ready() const;
   /// Why the roles will not all be ready soon: one has failed, or dies again and again.
   std::optional<std::string> fault() const;
@@ -54,9 +58,10 @@ class RoleGroup {
  private:
   struct Member {
     std::optional<Child> child;
-    Backoff backoff{kRoleBackoff};
-    bool begun = false;  ///< it was started once
-    bool asked = false;  ///< it leaves because somebody wants it started again
+    Backoff backoff{kRoleBackoff};       ///< for deaths before it was ready
+    Allowance deaths = kDeathAllowance;  ///< for the others
+    bool begun = false;                  ///< it was started once
+    bool asked = false;                  ///< it leaves because somebody wants it started again
     std::uint64_t start_at_ms = kNever;
     std::uint64_t started_ms = 0;
     std::uint64_t ready_ms = 0;  ///< 0: not ready
@@ -78,6 +83,7 @@ class RoleGroup {
   Spawn spawn_;
   std::array<Member, state::kRoles> members_{};
   bool leaving_ = false;
+  bool bereaved_ = false;
   std::uint64_t next_check_ms_ = kNever;
 };
 

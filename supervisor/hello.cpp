@@ -24,7 +24,7 @@ class Hello {
       : instance_{instance},
         slot_{slot},
         stop_fd_{stop_fd},
-        intake_{instance.index, instance.peers, instance.short_device()} {}
+        intake_{instance.index, instance.peers, instance.writer} {}
 
   /// Errors say why it could not be said.
   Status say() {
@@ -113,7 +113,6 @@ int say_hello(Instance& instance, int slot, int stop_fd) {
   if (said) {
     if (instance.peers.set_state(slot, state::PeerState::online)) {
       log_info("peer {} is online", slot);
-      instance.tickets.requeue_sources(slot);
     }
     instance.wakes.downloader.signal();
     instance.wakes.scanner.signal();

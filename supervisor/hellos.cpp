@@ -59,8 +59,8 @@ void HelloRunner::handle(const PollSet& polls, std::uint64_t now_ms) {
     if (!exit_code) continue;
     run.child.reset();
     --running_;
-    if (*exit_code > 1) log_warning("hello to peer {} ended with {}", slot, *exit_code);
     ended(slot, *exit_code == 0, now_ms);
+    if (*exit_code > 1) died(slot, *exit_code, now_ms);
   }
   schedule_.observe(masks(), now_ms);
   start_due(now_ms);
@@ -71,6 +71,13 @@ void HelloRunner::ended(int slot, bool said, std::uint64_t now_ms) {
   run.outcome = {run.outcome.ended + 1, said};
   first_round_ &= ~bit(slot);
   schedule_.ended(slot, now_ms);
+}
+
+/// Its successor goes on with what it had begun, also where the peer is online by now.
+void HelloRunner::died(int slot, int exit_code, std::uint64_t now_ms) {
+  log_warning("hello to peer {} ended with {}", slot, exit_code);
+  bereaved_ = true;
+  schedule_.ask(slot, now_ms + runs_[static_cast<std::size_t>(slot)].deaths.take(now_ms));
 }
 
 void HelloRunner::start_due(std::uint64_t now_ms) {

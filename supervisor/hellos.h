@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <utility>
 
 #include "common/state/peers.h"
 #include "supervisor/child.h"
@@ -39,6 +40,9 @@ class HelloRunner {
   Outcome outcome(int slot) const { return runs_[static_cast<std::size_t>(slot)].outcome; }
   bool has_peer(int slot) const { return (peers_.used_mask() >> slot & 1) != 0; }
 
+  /// True once after a hello has died unasked: what it would have told the others is untold.
+  bool take_bereaved() { return std::exchange(bereaved_, false); }
+
   void leave(std::uint64_t now_ms);
   bool all_gone() const { return running_ == 0; }
 
@@ -47,9 +51,11 @@ class HelloRunner {
     std::optional<Child> child;
     std::uint64_t kill_at_ms = kNever;
     Outcome outcome;
+    Allowance deaths = kDeathAllowance;
   };
   void start_due(std::uint64_t now_ms);
   void ended(int slot, bool said, std::uint64_t now_ms);
+  void died(int slot, int exit_code, std::uint64_t now_ms);
   PeerMasks masks() const;
 
   const state::PeerList& peers_;
@@ -58,6 +64,7 @@ class HelloRunner {
   std::array<Run, kMaxPeers> runs_{};
   int running_ = 0;
   bool begun_ = false;
+  bool bereaved_ = false;
   bool leaving_ = false;
   std::uint64_t first_round_ = 0;  ///< slots whose first hello has not ended
 };

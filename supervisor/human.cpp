@@ -1,10 +1,13 @@
 #include "supervisor/human.h"
 
+#include <fmt/compile.h>
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <array>
 #include <ctime>
+
+#include "common/base/log.h"
 
 namespace lefting::supervisor {
 
@@ -36,9 +39,25 @@ std::string human_time(std::int64_t ns_since_epoch) {
   const std::time_t time = seconds;
   std::tm local{};
   ::localtime_r(&time, &local);
-  std::array<char, 64> text{};
-  std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &local);
-  return text.data();
+  return fmt::format(FMT_COMPILE("{}-{:02}-{:02} {:02}:{:02}:{:02}"), local.tm_year + 1900,
+                     local.tm_mon + 1, local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec);
+}
+
+void append_printable(std::string& to, std::string_view text) {
+  const bool is_plain = std::ranges::none_of(text, [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 || byte == 0x7f;
+  });
+  if (is_plain) {
+    to += text;
+  } else {
+    to += printable(text);
+  }
+}
+
+void append_right(std::string& to, std::string_view text, std::size_t width) {
+  if (text.size() < width) to.append(width - text.size(), ' ');
+  to += text;
 }
 
 std::string progress_bar(std::uint64_t done, std::uint64_t all, std::size_t width) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace lefting::supervisor {
 
@@ -11,6 +12,10 @@ std::string human_size(std::uint64_t bytes);
 std::string human_duration(std::uint64_t ms);
 /// "2026-01-31 23:59:59" in local time
 std::string human_time(std::int64_t ns_since_epoch);
+/// printable(), fast where there is nothing to be changed, as in nearly all paths.
+void append_printable(std::string& to, std::string_view text);
+/// `text` behind as many spaces as make it `width` long. Only for ASCII, where fmt takes longer.
+void append_right(std::string& to, std::string_view text, std::size_t width);
 /// "[#####-----]  52 %"
 std::string progress_bar(std::uint64_t done, std::uint64_t all, std::size_t width);
 /// "1 peer", "2 peers"

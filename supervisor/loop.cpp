@@ -21,9 +21,15 @@ namespace {
 constexpr std::uint64_t kFirstHellosMs = 10000;
 
 /// For the parts of the segment of which only lock-free words are read here.
-constexpr auto kNeverLoaded = [](auto&&...) {
+[[noreturn]] void refuse() {
   throw std::logic_error("the supervisor takes no lock in the segment");
-};
+}
+constexpr auto kNeverLoaded = [](auto&&...) { refuse(); };
+
+state::Dictionary::Backing no_backing() {
+  return {.load = kNeverLoaded,
+          .find = [](std::string_view) -> std::optional<Record> { refuse(); }};
+}
 
 sigset_t stop_signals() {
   sigset_t signals;
@@ -49,7 +55,7 @@ void block_stop_signals() {
 Supervisor::Supervisor(Prepared prepared, bool foreground, Report report)
     : prepared_{std::move(prepared)},
       report_{std::move(report)},
-      dictionary_{prepared_.segment, kNeverLoaded},
+      dictionary_{prepared_.segment, no_backing()},
       tickets_{prepared_.segment, kNeverLoaded},
       peers_{prepared_.segment, kNeverLoaded},
       roles_{prepared_.segment, [this](state::Role role) { return spawn_role(role); }},
@@ -88,9 +94,20 @@ void Supervisor::turn() {
   prepared_.wakes.supervisor.drain();
   roles_.handle(polls_, now_ms);
   hellos_.handle(polls_, now_ms);
+  tell_of_deaths();
   if (!reported_ && !stopping_) advance_start(now_ms);
   control_.handle(polls_, now_ms);
   if (status_line_ && reported_) status_line_->show_if_due(now_ms);
+}
+
+/// The dead may have changed something and not told those who wait for it.
+void Supervisor::tell_of_deaths() {
+  const bool role_died = roles_.take_bereaved();
+  const bool hello_died = hellos_.take_bereaved();
+  if (!role_died && !hello_died) return;
+  prepared_.wakes.scanner.signal();
+  prepared_.wakes.listener.signal();
+  prepared_.wakes.downloader.signal();
 }
 
 int Supervisor::timeout_ms(std::uint64_t now_ms) const {
@@ -133,13 +150,14 @@ void Supervisor::advance_start(std::uint64_t now_ms) {
                         std::popcount(peers_.online_mask()), std::popcount(peers_.used_mask())));
 }
 
-void Supervisor::end_start(bool good, const std::string& line) {
+void Supervisor::end_start(bool good, const std::string& how) {
+  const std::string line = prepared_.note.empty() ? how : how + "\nsupervisor: " + prepared_.note;
   reported_ = true;
   if (!good) exit_code_ = 1;
   if (good) {
-    log_info("{}", line);
+    log_info("{}", how);
   } else {
-    log_error("{}", line);
+    log_error("{}", how);
   }
   report_(good, line);
 }

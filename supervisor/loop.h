@@ -38,8 +38,9 @@ class Supervisor {
   void turn();
   int timeout_ms(std::uint64_t now_ms) const;
   void take_signals();
+  void tell_of_deaths();
   void advance_start(std::uint64_t now_ms);
-  void end_start(bool good, const std::string& line);
+  void end_start(bool good, const std::string& how);
   void begin_stop();
   Result<Child> spawn_role(state::Role role);
   Result<Child> spawn_hello(int slot);

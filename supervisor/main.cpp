@@ -44,7 +44,7 @@ struct CommandLine {
   std::string state;
   std::string config;
   std::vector<std::pair<std::string, std::string>> settings;  ///< key and value, in order
-  bool foreground = false;
+  StartOptions start;
   bool json = false;
   bool follow = false;
   std::size_t lines = 100;
@@ -63,7 +63,7 @@ int run_start(const CommandLine& line, const InstancePaths& paths) {
       return kToolUsage;
     }
   }
-  return start_command(paths, settings, line.foreground);
+  return start_command(paths, settings, line.start);
 }
 
 /// A flag for each setting; the table of settings has their names and help.
@@ -142,7 +142,9 @@ void add_commands(CLI::App& app, CommandLine& line) {
   app.add_option("--state", line.state, "the instance's folder");
   auto* start = add_command(app, line, "start", "start the instance",
                             [&line](const auto& paths) { return run_start(line, paths); });
-  start->add_flag("--foreground", line.foreground, "stay, and show one line of status");
+  start->add_flag("--foreground", line.start.foreground, "stay, and show one line of status");
+  start->add_flag("--rebuild", line.start.rebuild,
+                  "set the store aside and make a new one from the share");
   start->add_option("--config", line.config, "instead of lefting.toml in the instance's folder")
       ->check(CLI::ExistingFile);
   add_setting_flags(*start, line);

@@ -25,7 +25,7 @@ int peer_add_command(const InstancePaths& paths, const std::string& spec) {
   if (auto made = make_instance_folder(paths); !made) return fail(made.error());
   const auto identity = net::Identity::open(paths.key(), paths.certificate());
   if (!identity) return fail(identity.error());
-  auto view = View::open(paths);
+  auto view = View::open(paths, store::Access::write);
   if (!view) return fail(view.error());
   const auto peer = parse_peer(spec, view.value()->instance().plain, identity.value().device());
   if (!peer) return fail(peer.error());
@@ -41,7 +41,7 @@ int peer_add_command(const InstancePaths& paths, const std::string& spec) {
 
 int peer_remove_command(const InstancePaths& paths, const std::string& name) {
   if (!instance_exists(paths)) return not_running(paths);
-  auto view = View::open(paths);
+  auto view = View::open(paths, store::Access::write);
   if (!view) return fail(view.error());
   store::Store& store = view.value()->store();
   const auto peer = named_peer(store, name);
@@ -56,10 +56,6 @@ int peer_remove_command(const InstancePaths& paths, const std::string& name) {
     attached->peers.remove(slot);
     attached->peers.spoil();  // what the others have shown was forgotten in the store
     attached->tickets.drop_source(slot);
-    for (const state::TicketView& view_of : attached->tickets.list()) {
-      const Ticket& ticket = view_of.ticket;
-      if (ticket.sources == 0) attached->tickets.remove(ticket.wanted.path, ticket.id);
-    }
     wake_all(attached->wakes);
   }
   return kToolDone;
@@ -70,6 +66,7 @@ int peer_list_command(const InstancePaths& paths, bool json) {
   auto view = View::open(paths);
   if (!view) return fail(view.error());
   const auto peers = view.value()->peers();
+  say_trouble(*view.value());
   if (json) {
     write_peers_json(stdout, peers);
     return kToolDone;

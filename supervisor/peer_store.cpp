@@ -86,10 +86,4 @@ std::string peer_title(const Peer& peer) {
   return peer.device ? to_text(*peer.device) : "peer " + std::to_string(peer.slot);
 }
 
-state::PeerList::Load peer_loader(store::Store& store) {
-  return [&store](const state::PeerList::Emit& emit) {
-    for (const Peer& peer : store.peers()) emit(peer);
-  };
-}
-
 }  // namespace lefting::supervisor

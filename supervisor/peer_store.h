@@ -31,7 +31,4 @@ Result<Peer> named_peer(store::Store& store, std::string_view text);
 /// What people call a peer: its name, else its address, else its device ID.
 std::string peer_title(const Peer& peer);
 
-/// How a PeerList loads itself; `store` must outlive it.
-state::PeerList::Load peer_loader(store::Store& store);
-
 }  // namespace lefting::supervisor

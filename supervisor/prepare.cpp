@@ -11,10 +11,13 @@
 #include "common/share/marker.h"
 #include "common/share/share.h"
 #include "common/state/peers.h"
+#include "common/store/check.h"
 #include "common/store/store.h"
+#include "common/sync/loaders.h"
 #include "supervisor/control_socket.h"
 #include "supervisor/instance_lock.h"
 #include "supervisor/peer_store.h"
+#include "supervisor/rebuild.h"
 
 namespace lefting::supervisor {
 
@@ -36,26 +39,30 @@ bool is_within(const fs::path& inner, const fs::path& outer) {
 }
 
 /// Marks the folder as this index's share at its first start; later it must be that one.
-Status claim_share(const std::string& folder, store::Store& store) {
-  const auto opened = share::Share::open(folder);
-  if (!opened) return opened.error();
+Status claim_share(const share::Share& share, store::Store& store) {
   const std::string index = index_text(store.index_id());
-  if (store.has_share()) return share::check_marker(opened.value(), index);
-  if (auto written = share::write_marker(opened.value(), index); !written) return written;
+  if (store.has_share()) return share::check_marker(share, index);
+  if (auto written = share::write_marker(share, index); !written) return written;
   store.note_share();
   return {};
 }
 
-/// Makes the share where it is missing, at the first start only. Gives its absolute path.
-Result<std::string> prepare_share(const std::string& share, const InstancePaths& paths,
-                                  bool is_new) {
-  std::error_code error;
-  std::string absolute = fs::absolute(share).lexically_normal().string();
+std::string absolute_path(const std::string& folder) {
+  std::string absolute = fs::absolute(folder).lexically_normal().string();
   while (absolute.size() > 1 && absolute.back() == '/') absolute.pop_back();
-  if (is_new) fs::create_directories(absolute, error);
+  return absolute;
+}
+
+/// Makes the share where it is missing, if `may_make`: at the first start only.
+Result<share::Share> prepare_share(const std::string& absolute, const InstancePaths& paths,
+                                   bool may_make) {
+  std::error_code error;
+  if (may_make) fs::create_directories(absolute, error);
   if (!fs::is_directory(absolute, error)) {
     return plain_error("share \"" + absolute + "\"", error ? error.message() : "it is not a folder",
-                       "choose another with --share DIR");
+                       may_make ? "choose another with --share DIR"
+                                : "mount it or put it back, or choose another with --share DIR; "
+                                  "one that is to begin empty must be made first");
   }
   if (::access(absolute.c_str(), R_OK | W_OK | X_OK) != 0) {
     return os_error(errno, "use share", absolute, "choose another with --share DIR");
@@ -65,15 +72,24 @@ Result<std::string> prepare_share(const std::string& share, const InstancePaths&
     return plain_error("share \"" + absolute + "\"", "the instance folder lies in it",
                        "choose another with --share DIR or --state DIR");
   }
-  return absolute;
+  return share::Share::open(absolute);
 }
 
-/// Puts the peers of flags and configuration into the store, or what they say anew of one there.
-Status prepare_peers(store::Store& store, const Settings& settings, const DeviceId& own) {
+/// The peers of flags and configuration.
+Result<std::vector<Peer>> parse_peers(const Settings& settings, const DeviceId& own) {
+  std::vector<Peer> out;
   for (const std::string& text : settings.peers) {
-    const auto peer = parse_peer(text, settings.plain, own);
+    auto peer = parse_peer(text, settings.plain, own);
     if (!peer) return peer.error();
-    if (auto added = add_peer(store, peer.value()); !added) return added.error();
+    out.push_back(peer.take());
+  }
+  return out;
+}
+
+/// Puts them into the store, or what they say anew of one there.
+Status prepare_peers(store::Store& store, const std::vector<Peer>& peers) {
+  for (const Peer& peer : peers) {
+    if (auto added = add_peer(store, peer); !added) return added.error();
   }
   return {};
 }
@@ -81,7 +97,7 @@ Status prepare_peers(store::Store& store, const Settings& settings, const Device
 /// Makes the segment and loads the peers into it: later the supervisor takes no lock in it.
 state::Segment prepare_segment(store::Store& store, const Settings& settings) {
   auto segment = state::Segment::create(settings.segment_limit_mib << 20);
-  const state::PeerList peers{segment, peer_loader(store)};
+  const state::PeerList peers{segment, sync::peer_loader(store)};
   static_cast<void>(peers.list());
   return segment;
 }
@@ -126,6 +142,15 @@ Status write_last(const InstancePaths& paths, const Settings& settings) {
   return write_file(last_path(paths), text, 0600);
 }
 
+/// What was here before this start. Throws StoreError where its store can't be gone on with.
+Past past_of(const InstancePaths& paths, const Settings& settings, bool rebuild) {
+  Past past{.rebuild = rebuild};
+  if (!rebuild) past.goes_on = store::check_store(paths.store());
+  past.started = ::access(last_path(paths).c_str(), F_OK) == 0;
+  past.same_share = past.started && last_settings(paths).share == settings.share;
+  return past;
+}
+
 }  // namespace
 
 Settings last_settings(const InstancePaths& paths) {
@@ -143,7 +168,7 @@ Settings last_settings(const InstancePaths& paths) {
   return settings;
 }
 
-Result<Prepared> prepare_instance(const InstancePaths& paths, Settings settings) {
+Result<Prepared> prepare_instance(const InstancePaths& paths, Settings settings, bool rebuild) {
   if (auto made = make_instance_folder(paths); !made) return made.error();
   auto lock = lock_instance(paths, kLockWait);
   if (!lock) return lock.error();
@@ -154,15 +179,21 @@ Result<Prepared> prepare_instance(const InstancePaths& paths, Settings settings)
   const DeviceId device = identity.value().device();
   if (settings.name.empty()) settings.name = host_name();
 
-  store::Store store{paths.store()};
-  auto share = prepare_share(settings.share, paths, !store.has_share());
+  settings.share = absolute_path(settings.share);
+  const Past past = past_of(paths, settings, rebuild);
+  const bool is_first = !past.rebuild && !past.goes_on && !past.started;
+  const auto share = prepare_share(settings.share, paths, is_first);
   if (!share) return share.error();
-  settings.share = share.take();
-  store.begin_instance();
-  if (auto put = prepare_peers(store, settings, device); !put) return put.error();
+  const auto peers = parse_peers(settings, device);
+  if (!peers) return peers.error();
   auto listening = prepare_listening(settings);
   if (!listening) return listening.error();
-  if (auto claimed = claim_share(settings.share, store); !claimed) return claimed.error();
+  // From here on the store may change.
+  auto begun = begin_index(paths, share.value(), device, past);
+  if (!begun) return begun.error();
+  store::Store& store = *begun.value().store;
+  if (auto put = prepare_peers(store, peers.value()); !put) return put.error();
+  if (auto claimed = claim_share(share.value(), store); !claimed) return claimed.error();
   if (auto noted = write_last(paths, settings); !noted) return noted.error();
   state::Segment segment = prepare_segment(store, settings);
   auto control = listen_control(paths);
@@ -177,7 +208,8 @@ Result<Prepared> prepare_instance(const InstancePaths& paths, Settings settings)
                   .segment = std::move(segment),
                   .listening = listening.take(),
                   .control = control.take(),
-                  .wakes = {}};
+                  .wakes = {},
+                  .note = std::move(begun.value().note)};
 }
 
 }  // namespace lefting::supervisor

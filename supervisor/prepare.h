@@ -22,12 +22,14 @@ struct Prepared {
   UniqueFd listening;
   UniqueFd control;
   Wakes wakes;
+  std::string note;  ///< what became of an index that was here before; or empty
 };
 
-/// Makes all that the roles need: folder, lock, log, key, store, share, segment, sockets.
+/// Makes all that the roles need: folder, lock, log, key, store, share, segment, sockets. With
+/// `rebuild` the store is a new one and the old one is set aside.
 /// Nothing that it makes keeps a later start from working. Errors say what to do.
 /// Throws StoreError, std::system_error.
-Result<Prepared> prepare_instance(const InstancePaths& paths, Settings settings);
+Result<Prepared> prepare_instance(const InstancePaths& paths, Settings settings, bool rebuild);
 
 /// What the instance was last started with, as far as its tools want to know it: share, listen,
 /// name, plain. Kept in DIR/last.toml, since flags are nowhere else.

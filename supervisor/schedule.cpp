@@ -40,8 +40,8 @@ void HelloSchedule::enter(Slot& slot, Phase phase, std::uint64_t now_ms) {
   }
 }
 
-void HelloSchedule::ask(int slot, std::uint64_t now_ms) {
-  slots_[static_cast<std::size_t>(slot)].due_ms = now_ms;
+void HelloSchedule::ask(int slot, std::uint64_t due_ms) {
+  slots_[static_cast<std::size_t>(slot)].due_ms = due_ms;
 }
 
 std::optional<int> HelloSchedule::take_due(std::uint64_t now_ms) {

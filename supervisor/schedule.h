@@ -31,8 +31,8 @@ class HelloSchedule {
   /// Takes in what the peer list says: a new peer is due at once, one that went offline after 1 s,
   /// one that refuses us after 60 s.
   void observe(const PeerMasks& masks, std::uint64_t now_ms);
-  /// Somebody asks for a hello to the slot now. Does nothing while one is running.
-  void ask(int slot, std::uint64_t now_ms);
+  /// Somebody asks for a hello to the slot at that time.
+  void ask(int slot, std::uint64_t due_ms);
   /// A slot whose time has come; its hello counts as running from now on.
   std::optional<int> take_due(std::uint64_t now_ms);
   /// The slot's hello has ended: call observe() next.

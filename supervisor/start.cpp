@@ -42,19 +42,19 @@ void become_daemon() {
 }
 
 /// Runs the instance from start to stop in this process. Returns the exit code.
-int supervise(const InstancePaths& paths, const Settings& settings, bool foreground,
+int supervise(const InstancePaths& paths, const Settings& settings, const StartOptions& options,
               const Supervisor::Report& report) {
   reset_process();
   try {
-    auto prepared = prepare_instance(paths, settings);
+    auto prepared = prepare_instance(paths, settings, options.rebuild);
     if (!prepared) {
       report(false, prepared.error().text());
       return 1;
     }
     block_stop_signals();
     // A folder that is only where the user happened to be must not be kept from being unmounted.
-    if (!foreground && ::chdir("/") != 0) log_warning("can't leave the current folder");
-    Supervisor supervisor{prepared.take(), foreground, report};
+    if (!options.foreground && ::chdir("/") != 0) log_warning("can't leave the current folder");
+    Supervisor supervisor{prepared.take(), options.foreground, report};
     return supervisor.run();
   } catch (const std::exception& error) {
     log_error("{}", error.what());
@@ -63,8 +63,9 @@ int supervise(const InstancePaths& paths, const Settings& settings, bool foregro
   }
 }
 
-int start_in_foreground(const InstancePaths& paths, const Settings& settings) {
-  return supervise(paths, settings, true, [](bool good, const std::string& line) {
+int start_in_foreground(const InstancePaths& paths, const Settings& settings,
+                        const StartOptions& options) {
+  return supervise(paths, settings, options, [](bool good, const std::string& line) {
     std::fprintf(good ? stdout : stderr, "supervisor: %s\n", line.c_str());
     std::fflush(stdout);
   });
@@ -93,10 +94,11 @@ int await_start(pid_t pid, const UniqueFd& reports) {
 
 }  // namespace
 
-int start_command(const InstancePaths& paths, const Settings& settings, bool foreground) {
+int start_command(const InstancePaths& paths, const Settings& settings,
+                  const StartOptions& options) {
   // Whatever a caller left open would stay open in every program of the instance.
   ::close_range(3, ~0U, 0);
-  if (foreground) return start_in_foreground(paths, settings);
+  if (options.foreground) return start_in_foreground(paths, settings, options);
   std::optional<Pipe> reports = make_pipe();
   std::fflush(nullptr);
   const pid_t pid = ::fork();
@@ -107,7 +109,7 @@ int start_command(const InstancePaths& paths, const Settings& settings, bool for
   }
   become_daemon();
   reports->read_end.reset();
-  return supervise(paths, settings, false, [&](bool good, const std::string& line) {
+  return supervise(paths, settings, options, [&](bool good, const std::string& line) {
     if (!reports) return;
     const std::string text = (good ? kGood : kBad) + line;
     // If nobody reads it any more, the caller is gone, and the log has it too.

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "common/base/assert.h"
-#include "common/base/log.h"
+#include "supervisor/human.h"
 
 namespace lefting::supervisor {
 
@@ -26,7 +26,8 @@ std::string cut_to_width(std::string_view text, std::size_t width) {
   return std::string{text.substr(0, end)} + "…";
 }
 
-Table::Table(std::vector<Column> columns) : columns_{std::move(columns)} {
+Table::Table(std::vector<Column> columns)
+    : columns_{std::move(columns)}, widths_(columns_.size(), 0) {
   std::vector<std::string> titles;
   for (const Column& column : columns_) titles.push_back(column.title);
   rows_.push_back(std::move(titles));
@@ -35,26 +36,31 @@ Table::Table(std::vector<Column> columns) : columns_{std::move(columns)} {
 void Table::add_row(const std::vector<std::string>& cells) {
   LEFTING_ASSERT(cells.size() == columns_.size());
   std::vector<std::string>& row = rows_.emplace_back();
-  for (const std::string& cell : cells) row.push_back(printable(cell));
+  for (const std::string& cell : cells) append_printable(row.emplace_back(), cell);
 }
 
-std::vector<std::string> Table::lines() const {
-  std::vector<std::size_t> widths(columns_.size(), 0);
+std::vector<std::string> Table::take_lines() {
   for (const auto& row : rows_) {
     for (std::size_t i = 0; i < row.size(); ++i)
-      widths[i] = std::max(widths[i], text_width(row[i]));
+      widths_[i] = std::max(widths_[i], text_width(row[i]));
   }
+  std::size_t width = 2 * columns_.size();
+  for (const std::size_t one : widths_) width += one;
   std::vector<std::string> out;
   for (const auto& row : rows_) {
     std::string line;
+    line.reserve(width);
     for (std::size_t i = 0; i < row.size(); ++i) {
-      const std::string gap(widths[i] - text_width(row[i]), ' ');
+      const std::size_t gap = widths_[i] - text_width(row[i]);
       if (i > 0) line += "  ";
-      line += columns_[i].align == Align::right ? gap + row[i] : row[i] + gap;
+      if (columns_[i].align == Align::right) line.append(gap, ' ');
+      line += row[i];
+      if (columns_[i].align == Align::left) line.append(gap, ' ');
     }
     line.erase(line.find_last_not_of(' ') + 1);
     out.push_back(std::move(line));
   }
+  rows_.clear();
   return out;
 }
 

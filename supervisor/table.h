@@ -24,13 +24,16 @@ class Table {
 
   /// As many cells as there are columns.
   void add_row(const std::vector<std::string>& cells);
-  bool empty() const { return rows_.size() == 1; }
-  /// The title line and the rows.
-  std::vector<std::string> lines() const;
+  /// How many lines take_lines() would give.
+  std::size_t size() const { return rows_.size(); }
+  /// The rows that were added since it was called last; the first time the titles before them. So
+  /// a long table needn't be in memory as a whole: columns then get wider as it goes on.
+  std::vector<std::string> take_lines();
 
  private:
   std::vector<Column> columns_;
-  std::vector<std::vector<std::string>> rows_;  ///< the first is the titles
+  std::vector<std::size_t> widths_;
+  std::vector<std::vector<std::string>> rows_;
 };
 
 }  // namespace lefting::supervisor

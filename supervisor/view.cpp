@@ -2,13 +2,15 @@
 
 #include <unistd.h>
 
-#include <algorithm>
+#include <cerrno>
 
-#include "common/base/log.h"
 #include "common/base/shard.h"
 #include "common/net/identity.h"
-#include "supervisor/peer_store.h"
+#include "common/state/layout.h"
+#include "common/sync/loaders.h"
+#include "supervisor/log_files.h"
 #include "supervisor/prepare.h"
+#include "supervisor/view_read.h"
 
 namespace lefting::supervisor {
 
@@ -33,8 +35,8 @@ InstanceReport report_at_rest(const InstancePaths& paths) {
   out.listen = settings.listen;
   out.plain = settings.plain;
   if (::access(paths.key().c_str(), F_OK) == 0) {
-    const auto identity = net::Identity::open(paths.key(), paths.certificate());
-    if (identity) out.device = to_text(identity.value().device());
+    const auto device = net::read_device(paths.key());
+    if (device) out.device = to_text(device.value());
   }
   return out;
 }
@@ -46,30 +48,47 @@ View::Attached::Attached(ControlClient client, state::Segment attached_segment,
     : control{std::move(client)},
       segment{std::move(attached_segment)},
       wakes{std::move(attached_wakes)},
-      dictionary{segment, [&store](std::size_t shard,
-                                   const auto& emit) { store.for_each_in_shard(shard, emit); }},
-      tickets{segment, [&store](const auto& emit) { store.for_each_ticket(emit); }},
-      peers{segment, peer_loader(store)} {}
+      dictionary{segment, sync::backing_of(store)},
+      tickets{segment, sync::ticket_loader(store)},
+      peers{segment, sync::peer_loader(store)} {}
 
-View::View(const InstancePaths& paths) : store_{paths.store()} {}
+View::Session::Session(View& view) : view_{view} {
+  if (view_.store_) view_.store_->open();
+  if (view_.sessions_++ == 0) view_.held_.emplace();
+}
 
-std::unique_ptr<View> View::open_store(const InstancePaths& paths) {
-  std::unique_ptr<View> view{new View{paths}};
+View::Session::~Session() {
+  if (--view_.sessions_ > 0) return;
+  if (view_.store_ && view_.access_ == store::Access::look) view_.store_->close();
+  view_.held_.reset();
+}
+
+View::View(const InstancePaths& paths, store::Access access) : paths_{paths}, access_{access} {
+  reader_.be_patient(kPatience);
+}
+
+std::unique_ptr<View> View::open_store(const InstancePaths& paths, store::Access access) {
+  std::unique_ptr<View> view{new View{paths, access}};
   view->instance_ = report_at_rest(paths);
+  const bool is_missing = ::access(paths.store().c_str(), F_OK) != 0 && errno == ENOENT;
+  if (is_missing && access == store::Access::look) return view;
+  view->store_ = std::make_unique<store::Store>(paths.store(), access);
+  if (access == store::Access::look) view->store_->close();
   return view;
 }
 
-Result<std::unique_ptr<View>> View::open(const InstancePaths& paths) {
-  auto control = ControlClient::connect(paths);
-  if (!control) return control.error();
-  if (!control.value()) return open_store(paths);
-  std::unique_ptr<View> view{new View{paths}};
-  if (auto attached = view->attach(std::move(*control.take())); !attached) return attached.error();
-  return view;
+Result<std::unique_ptr<View>> View::open(const InstancePaths& paths, store::Access access,
+                                         milliseconds wait) {
+  auto call = ControlClient::connect(paths);
+  if (!call) return call.error();
+  if (!call.value()) return open_store(paths, access);
+  return attach(paths, call.value(), access, wait);
 }
 
-Status View::attach(ControlClient control) {
-  auto answer = control.ask({.operation = "attach", .roles = {}, .slots = {}}, kPromptly);
+Result<std::unique_ptr<View>> View::attach(const InstancePaths& paths,
+                                           std::optional<ControlClient>& call, store::Access access,
+                                           milliseconds wait) {
+  auto answer = call->ask({.operation = "attach", .roles = {}, .slots = {}}, wait);
   if (!answer) return answer.error();
   auto& fds = answer.value().fds;
   if (fds.size() != kAttachedFds) {
@@ -79,19 +98,30 @@ Status View::attach(ControlClient control) {
   auto segment =
       state::Segment::attach(std::move(fds[static_cast<std::size_t>(AttachedFd::segment)]));
   if (!segment) return segment.error();
-  instance_ = std::move(answer.value().reply.instance);
-  attached_ =
-      std::make_unique<Attached>(std::move(control), segment.take(), take_wakes(fds), store_);
-  return {};
+  const bool writes = access == store::Access::write;
+  std::unique_ptr<View> view{new View{paths, access}};
+  view->store_ =
+      std::make_unique<store::Store>(paths.store(), writes ? access : store::Access::read);
+  if (!writes) view->store_->close();
+  view->instance_ = std::move(answer.value().reply.instance);
+  view->attached_ =
+      std::make_unique<Attached>(std::move(*call), segment.take(), take_wakes(fds), *view->store_);
+  call.reset();
+  return view;
 }
 
-bool View::refresh() {
-  if (!attached_) return false;
-  auto answer =
-      attached_->control.ask({.operation = "status", .roles = {}, .slots = {}}, kPromptly);
-  if (!answer) return false;
+View::Contact View::refresh(milliseconds wait) {
+  reader_.be_patient(kPatience);
+  auto answer = attached_->control.ask({.operation = "status", .roles = {}, .slots = {}}, wait);
+  if (!answer) return attached_->control.may_answer() ? Contact::silent : Contact::ended;
   instance_ = std::move(answer.value().reply.instance);
-  return true;
+  return Contact::answers;
+}
+
+View::IndexView View::index() {
+  return from_store([](store::Store& store) {
+    return IndexView{.id = store.index_id(), .sequence = store.last_sequence()};
+  });
 }
 
 std::size_t View::segment_bytes() const { return attached_ ? attached_->segment.size_bytes() : 0; }
@@ -100,10 +130,14 @@ std::size_t View::used_bytes() const { return attached_ ? attached_->segment.use
 std::vector<RoleView> View::roles() const {
   std::vector<RoleView> out;
   for (std::size_t i = 0; i < state::kRoles; ++i) {
-    RoleView view{.role = std::string{state::kRoleNames[i]}, .state = "stopped"};
+    RoleView view;
+    view.role = state::kRoleNames[i];
+    view.state = "stopped";
     if (attached_) {
       const auto& slot = state::role_slot(attached_->segment, static_cast<state::Role>(i));
-      view.state = state::to_text(slot.state.load());
+      const state::RoleState state = slot.state.load();
+      view.state = state::to_text(state);
+      if (state == state::RoleState::failed) view.reason = last_log_line(paths_, view.role);
       view.pid = slot.pid.load();
       view.restarts = slot.restarts.load();
       view.last_exit = slot.last_exit.load();
@@ -118,84 +152,68 @@ std::vector<RoleView> View::roles() const {
 }
 
 std::vector<state::PeerView> View::peers() {
-  if (attached_) return attached_->peers.list();
-  std::vector<state::PeerView> out;
-  for (Peer& peer : store_.peers()) {
-    out.push_back({.peer = std::move(peer), .state = state::PeerState::offline, .reason = {}});
+  if (attached_) {
+    auto& guard = attached_->segment.layout().peers.guard;
+    if (auto peers = from_segment(guard, [&] { return attached_->peers.list(); })) return *peers;
   }
-  return out;
-}
-
-std::vector<state::TicketView> View::tickets() {
-  if (attached_) return attached_->tickets.list();
-  std::vector<state::TicketView> out;
-  store_.for_each_ticket([&out](const Ticket& ticket) {
-    state::TicketView view;
-    view.ticket = ticket;
-    view.done_bytes = done_bytes(ticket);
-    out.push_back(std::move(view));
+  return from_store([](store::Store& store) {
+    std::vector<state::PeerView> out;
+    for (Peer& peer : store.peers()) {
+      out.push_back({.peer = std::move(peer), .state = state::PeerState::offline, .reason = {}});
+    }
+    return out;
   });
-  return out;
 }
 
 Counts View::counts() {
   Counts out;
-  // A shard that nobody has used yet is empty in the segment; until all are there the store counts.
-  if (attached_ && attached_->dictionary.reloads() >= kShards) {
+  if (attached_) put_segment_words(out);
+  // A shard that nobody has used yet is empty in the segment, and one may have found no room.
+  if (attached_ && attached_->dictionary.holds_all()) {
     const auto totals = attached_->dictionary.totals();
     out.files = totals.files;
     out.bytes = totals.bytes;
-    out.deleted = totals.deleted;
   } else {
-    const auto count = store_.count();
+    const auto count = count_files();
     out.files = count.files;
     out.bytes = count.bytes;
-    out.deleted = count.deleted;
   }
-  if (attached_) {
-    out.tickets = attached_->tickets.totals();
-    out.received = state::traffic_words(attached_->segment).received.load();
-    out.sent = state::traffic_words(attached_->segment).sent.load();
-    const auto& scan = state::scan_words(attached_->segment);
-    out.skipped = scan.skipped.load();
-    out.unreadable = scan.unreadable.load();
-    out.watching = scan.watching.load() != 0;
-    return out;
-  }
-  store_.for_each_ticket([&out](const Ticket& ticket) {
-    ++out.tickets.queued;
-    out.tickets.bytes += ticket.wanted.size;
-    out.tickets.done_bytes += done_bytes(ticket);
+  out.deleted = deleted_.get(store::file_mark(paths_.store()), [this] {
+    return from_store([](store::Store& store) { return store.count_deleted(); });
   });
+  if (!attached_) out.tickets = count_tickets();
   return out;
 }
 
-void View::for_each_file(const std::function<void(const Record&)>& emit) {
-  for (std::size_t shard = 0; shard < kShards; ++shard) {
-    std::vector<Record> records;
-    const auto keep = [&records](const Record& record) { records.push_back(record); };
-    if (attached_) {
-      attached_->dictionary.for_each(shard, keep);
-    } else {
-      store_.for_each_in_shard(shard, keep);
-    }
-    std::ranges::sort(records, {},
-                      [](const Record& record) -> const std::string& { return record.entry.path; });
-    for (const Record& record : records) emit(record);
-  }
+void View::put_segment_words(Counts& counts) {
+  counts.tickets = attached_->tickets.totals();
+  counts.received = state::traffic_words(attached_->segment).received.load();
+  counts.sent = state::traffic_words(attached_->segment).sent.load();
+  const auto& scan = state::scan_words(attached_->segment);
+  counts.skipped = scan.skipped.load();
+  counts.unreadable = scan.unreadable.load();
+  counts.watching = scan.watching.load() != 0;
+}
+
+store::Store::Count View::count_files() {
+  return counted_files_.get(store::file_mark(paths_.store()), [this] {
+    return from_store([](store::Store& store) { return store.count(); });
+  });
+}
+
+state::TicketQueue::Totals View::count_tickets() {
+  return counted_tickets_.get(store::file_mark(paths_.store()), [this] {
+    state::TicketQueue::Totals out;
+    for_each_ticket([&out](const state::TicketView& view) {
+      ++out.queued;
+      out.bytes += view.ticket.wanted.size;
+      out.done_bytes += view.done_bytes;
+      return true;
+    });
+    return out;
+  });
 }
 
 bool instance_exists(const InstancePaths& paths) { return ::access(paths.dir.c_str(), F_OK) == 0; }
-
-std::uint64_t done_bytes(const Ticket& ticket) {
-  const std::uint64_t size = ticket.wanted.size;
-  const std::uint64_t block = block_bytes(size);
-  std::uint64_t sum = 0;
-  for (std::uint64_t i = 0; i < block_count(size); ++i) {
-    if (i / 8 >= ticket.done.size()) break;
-    if ((ticket.done[i / 8] >> (i % 8) & 1) != 0) sum += std::min(block, size - i * block);
-  }
-  return sum;
-}
 
 }  // namespace lefting::supervisor

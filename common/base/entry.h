@@ -46,8 +46,14 @@ struct Ticket {
   Entry wanted;
   std::uint64_t sources = 0;       ///< bit S: the peer in slot S has it
   std::vector<std::uint8_t> done;  ///< bit B (of byte B/8, lowest first): block B is in the partial
+  /// What tickets before this one wanted of the path, oldest first; without a path.
+  /// The downloader may have died after it had put one of them in place: then it is no edit.
+  std::vector<Entry> former;
   bool operator==(const Ticket&) const = default;
 };
+
+/// Most former wishes that a ticket keeps.
+inline constexpr std::size_t kMostFormer = 32;
 
 /// Most peers an instance knows: a ticket's sources are a 64-bit word.
 inline constexpr int kMaxPeers = 64;

@@ -70,6 +70,11 @@ Status write_file(const std::string& path, std::string_view content, unsigned mo
   return {};
 }
 
+std::string boot_id() {
+  auto text = read_file("/proc/sys/kernel/random/boot_id");
+  return text.ok() ? text.take().substr(0, 36) : std::string{};
+}
+
 int poll_fds(std::span<pollfd> fds, int timeout_ms) {
   const int n = ::poll(fds.data(), fds.size(), timeout_ms);
   if (n < 0) {

@@ -32,6 +32,9 @@ Result<std::string> read_file(const std::string& path);
 /// Replaces a small file so that its name never stands for half of it: temporary, fsync, rename.
 Status write_file(const std::string& path, std::string_view content, unsigned mode);
 
+/// Tells one run of this machine from the next; empty where the kernel doesn't say.
+std::string boot_id();
+
 /// Waits until one of `fds` has an event or `timeout_ms` (-1: for ever) has passed.
 /// Returns how many have one. EINTR counts as a time-out.
 int poll_fds(std::span<pollfd> fds, int timeout_ms);

@@ -43,7 +43,7 @@ const Row kRows[] = {
     {"downloads", Number{&Settings::downloads, 1, 64}, "tickets worked on at once"},
     {"max_connections", Number{&Settings::max_connections, 1, 10000},
      "connections answered at once; a further one is told to come back"},
-    {"segment_limit_mib", Number{&Settings::segment_limit_mib, 64, 65536},
+    {"segment_limit_mib", Number{&Settings::segment_limit_mib, 4, 65536},
      "most memory the segment may take, in MiB"},
     {"log_level", &Settings::log_level, "debug, info, warning or error"},
 };

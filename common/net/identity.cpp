@@ -137,4 +137,12 @@ Result<Identity> Identity::open(const std::string& key_path, const std::string& 
   return Identity{std::make_unique<Tls>(Tls{*device, context.take()})};
 }
 
+Result<DeviceId> read_device(const std::string& key_path) {
+  const auto key = read_key(key_path);
+  if (!key) return key.error();
+  const auto device = device_of(key.value().get());
+  if (!device) return identity_error("read the key", key_path);
+  return *device;
+}
+
 }  // namespace lefting::net

@@ -31,4 +31,7 @@ class Identity {
   std::unique_ptr<Tls> tls_;
 };
 
+/// The device ID of a key that is there; nothing is made. Errors: as Identity::open.
+Result<DeviceId> read_device(const std::string& key_path);
+
 }  // namespace lefting::net

@@ -31,6 +31,17 @@ int accept_any_certificate(X509_STORE_CTX* store, void*) {
   return 1;
 }
 
+/// Takes over `der`.
+std::optional<DeviceId> device_of_der(unsigned char* der, int size_bytes) {
+  if (size_bytes <= 0) return std::nullopt;
+  DeviceId device;
+  const int done = EVP_Digest(der, static_cast<std::size_t>(size_bytes), device.bytes.data(),
+                              nullptr, EVP_sha256(), nullptr);
+  OPENSSL_free(der);
+  if (done != 1) return std::nullopt;
+  return device;
+}
+
 }  // namespace
 
 std::string openssl_reason() {
@@ -42,14 +53,15 @@ std::string openssl_reason() {
 
 std::optional<DeviceId> device_of(X509* certificate) {
   unsigned char* der = nullptr;
+  // As the peer encoded it: of one key there is more than one encoding.
   const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
-  if (size <= 0) return std::nullopt;
-  DeviceId device;
-  const int done = EVP_Digest(der, static_cast<std::size_t>(size), device.bytes.data(), nullptr,
-                              EVP_sha256(), nullptr);
-  OPENSSL_free(der);
-  if (done != 1) return std::nullopt;
-  return device;
+  return device_of_der(der, size);
+}
+
+std::optional<DeviceId> device_of(EVP_PKEY* key) {
+  unsigned char* der = nullptr;
+  const int size = i2d_PUBKEY(key, &der);
+  return device_of_der(der, size);
 }
 
 Result<OwnedContext> make_context(EVP_PKEY* key, X509* certificate) {

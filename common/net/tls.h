@@ -42,6 +42,7 @@ struct Identity::Tls {
 std::string openssl_reason();
 
 std::optional<DeviceId> device_of(X509* certificate);
+std::optional<DeviceId> device_of(EVP_PKEY* key);
 
 /// TLS 1.3 with `lefting/1`, where both sides show a certificate, whoever signed it.
 /// Errors: key and certificate do not belong together.

@@ -23,6 +23,7 @@ enum InheritedFd : int {
 enum RoleExit : int {
   kExitDone = 0,        ///< asked to leave, or the supervisor is gone: nothing to do
   kExitFailed = 1,      ///< start it again, with backoff
+  kExitMemory = 99,     ///< memory was refused: likewise
   kExitPermanent = 100  ///< starting it again can't help (bad store, bad share): mark it failed
 };
 

@@ -1,6 +1,7 @@
 #include "common/role/role.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -8,6 +9,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/sync/loaders.h"
 
 namespace lefting {
 
@@ -19,21 +21,12 @@ UniqueFd adopt(int fd) {
   return UniqueFd{fd};
 }
 
-/// `load` functions of the segment's parts: what they throw is caught by run_role.
-state::Dictionary::LoadShard load_shard(store::Store& store) {
-  return [&store](std::size_t shard, const state::Dictionary::Emit& emit) {
-    store.for_each_in_shard(shard, emit);
-  };
-}
-
-state::TicketQueue::Load load_tickets(store::Store& store) {
-  return [&store](const state::TicketQueue::Emit& emit) { store.for_each_ticket(emit); };
-}
-
-state::PeerList::Load load_peers(store::Store& store) {
-  return [&store](const state::PeerList::Emit& emit) {
-    for (const Peer& peer : store.peers()) emit(peer);
-  };
+/// Memory of the segment or of the store's index could not be had when it was touched. What was
+/// being changed is dirty, so a fresh process is the remedy.
+void leave_at_bus_error(int) {
+  constexpr std::string_view kText = "memory was refused (SIGBUS); free memory or disk space\n";
+  static_cast<void>(!::write(STDERR_FILENO, kText.data(), kText.size()));
+  ::_exit(kExitMemory);
 }
 
 struct RoleArguments {
@@ -82,12 +75,16 @@ Instance::Instance(InstancePaths instance_paths, Settings instance_settings,
       identity{std::move(instance_identity)},
       segment{std::move(instance_segment)},
       store{paths.store()},
-      dictionary{segment, load_shard(store)},
-      tickets{segment, load_tickets(store)},
-      peers{segment, load_peers(store)},
+      writer{store.writer().value_or(short_id(identity.device()))},
+      dictionary{segment, sync::backing_of(store)},
+      tickets{segment, sync::ticket_loader(store)},
+      peers{segment, sync::peer_loader(store)},
       index{store, dictionary, tickets, inflight(segment)},
       wakes{std::move(instance_wakes)} {
-  index.replay();
+  if (!index.replay()) return;
+  // Whoever was to hear of it may have waited for the dead.
+  wakes.scanner.signal();
+  wakes.downloader.signal();
 }
 
 RoleContext::RoleContext(Instance& instance, state::RoleSlot* slot, int stop_fd, UniqueFd ready_fd)
@@ -107,6 +104,13 @@ void RoleContext::ready() {
   // If nobody listens, the supervisor is gone, and the lifeline says so too.
   static_cast<void>(write_all(ready_fd_.get(), std::as_bytes(std::span{"\n", 1})));
   ready_fd_.reset();
+}
+
+void RoleContext::leave_if_hopeless(const std::exception& error) {
+  const auto* fault = dynamic_cast<const store::StoreError*>(&error);
+  if (fault == nullptr || !fault->permanent) return;
+  log_error("{}", fault->what());
+  std::_Exit(kExitPermanent);
 }
 
 Result<Inherited> take_inherited() {
@@ -158,6 +162,7 @@ int run_role(state::Role role, int argc, char** argv,
     std::puts("lefting " LEFTING_VERSION);
     return 0;
   }
+  std::signal(SIGBUS, leave_at_bus_error);
   std::signal(SIGPIPE, SIG_IGN);  // a peer that is gone is an error of that send, not a death
   try {
     auto arguments = role_arguments(argc, argv);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -40,6 +41,7 @@ struct Instance {
   net::Identity identity;
   state::Segment segment;
   store::Store store;
+  ShortId writer;  ///< what this index puts into versions
   state::Dictionary dictionary;
   state::TicketQueue tickets;
   state::PeerList peers;
@@ -53,7 +55,6 @@ struct Instance {
            Wakes wakes, const PickInflight& inflight);
 
   const DeviceId& device() const { return identity.device(); }
-  ShortId short_device() const { return short_id(identity.device()); }
   state::TrafficWords& traffic() { return state::traffic_words(segment); }
   /// The key for connections, or null where the instance is plain.
   const net::Identity* tls() const { return settings.plain ? nullptr : &identity; }
@@ -72,6 +73,10 @@ class RoleContext {
   void beat();
   /// Tells the supervisor that this role does its job from now on. Once.
   void ready();
+
+  /// For a thread that would go on after an error, or whose end others would wait for: where
+  /// starting the role again can't help (a damaged store), the process ends here and now.
+  static void leave_if_hopeless(const std::exception& error);
 
  private:
   Instance& instance_;

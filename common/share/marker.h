@@ -12,6 +12,9 @@ namespace lefting::share {
 /// so it is never listed, sent or accepted.
 inline constexpr std::string_view kMarkerName = ".share.lefting";
 
+/// True if the folder has a marker, whatever it names, or nobody can say.
+bool has_marker(const Share& share);
+
 /// Writes the marker: this folder is the share of the index `index_id` from now on.
 Status write_marker(const Share& share, std::string_view index_id);
 

@@ -10,6 +10,8 @@
 #include <boost/interprocess/sync/mutex_family.hpp>
 #include <cerrno>
 
+#include "common/base/os.h"
+
 namespace lefting::state {
 
 namespace {
@@ -20,7 +22,7 @@ namespace bip = boost::interprocess;
 using Heap = bip::basic_managed_external_buffer<
     char, bip::rbtree_best_fit<bip::null_mutex_family, bip::offset_ptr<void>, 8>, bip::null_index>;
 
-constexpr std::uint64_t kStepBytes = 64 << 10;
+constexpr std::uint64_t kStepBytes = 16 << 10;
 /// Room for what the heap adds to an allocation, generously.
 constexpr std::uint64_t kHeapExtraBytes = 256;
 
@@ -57,8 +59,9 @@ Status Arena::commit(std::uint64_t more_bytes) {
   const std::uint64_t before = control_.committed.load();
   if (more_bytes > control_.stride - before) return no_room();
   // Announced first, then added up: of two that grow at once both may be refused, but never both
-  // let in. Whoever dies here leaves its shard dirty, and reset() backs what was announced.
+  // let in. Whoever dies here leaves its shard dirty, and reset() takes back what was announced.
   control_.committed.store(before + more_bytes);
+  fault_point(FaultPoint::arena_announced);
   Status done = no_room();
   if (committed_bytes(segment_.layout()) <= segment_.layout().preamble.limit_bytes) {
     done = back(before, before + more_bytes);
@@ -70,9 +73,10 @@ Status Arena::commit(std::uint64_t more_bytes) {
 Status Arena::grow(std::uint64_t need_bytes) {
   const std::uint64_t committed = control_.committed.load();
   const std::uint64_t need = whole_pages(need_bytes + kHeapExtraBytes);
-  const std::uint64_t step = whole_pages(std::max(kStepBytes, committed / 8));
+  const std::uint64_t step = whole_pages(std::max(kStepBytes, committed / 16));
   const std::uint64_t more = std::max(need, std::min(step, control_.stride - committed));
   if (Status done = commit(more); !done.ok()) return done;
+  fault_point(FaultPoint::arena_backed);
   Heap{bip::open_only, begin(), committed}.grow(more);
   return {};
 }
@@ -90,12 +94,19 @@ void Arena::free(void* memory) {
   Heap{bip::open_only, begin(), control_.committed.load()}.deallocate(memory);
 }
 
-Status Arena::reset() {
+void Arena::give_back(std::uint64_t from, std::uint64_t to) {
+  // Refused or interrupted: the memory stays, uncounted, until the arena grows over it again.
+  static_cast<void>(retry_eintr([&] {
+    return ::fallocate(segment_.fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                       static_cast<off_t>(control_.offset + from), static_cast<off_t>(to - from));
+  }));
+}
+
+void Arena::reset() {
   const std::uint64_t committed = control_.committed.load();
-  Status done = committed == 0 ? commit(kStepBytes) : back(0, committed);
-  if (!done.ok()) return done;
-  Heap{bip::create_only, begin(), control_.committed.load()};
-  return {};
+  if (committed > kFirstArenaBytes) give_back(kFirstArenaBytes, committed);
+  control_.committed.store(kFirstArenaBytes);
+  Heap{bip::create_only, begin(), kFirstArenaBytes};
 }
 
 }  // namespace lefting::state

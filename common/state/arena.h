@@ -1,24 +1,12 @@
 #pragma once
 
 #include <cstddef>
-#include <new>
-#include <string>
 
 #include "common/base/result.h"
 #include "common/state/layout.h"
 #include "common/state/segment.h"
 
 namespace lefting::state {
-
-/// What the store has doesn't fit into the segment.
-class OutOfRoom : public std::bad_alloc {
- public:
-  explicit OutOfRoom(const Error& error) : text_{error.text()} {}
-  const char* what() const noexcept override { return text_.c_str(); }
-
- private:
-  std::string text_;
-};
 
 /// A heap of its own in a piece of the segment, backed by memory as far as it was needed.
 /// A handle: cheap to make, of no use without the lock that guards the piece, taken for writing.
@@ -30,10 +18,11 @@ class Arena {
   /// Errors: the segment's limit is reached or memory is refused; nothing is changed then.
   Result<void*> allocate(std::size_t bytes);
   void free(void* memory);
+  void fault_point(FaultPoint point) { state::fault_point(segment_.layout(), point); }
 
-  /// Makes the heap new and empty. What was in it is gone; the memory stays with the arena.
-  /// Errors: as allocate().
-  Status reset();
+  /// Makes the heap new and empty, with its first memory only: what was in it is gone, and what
+  /// it had of memory goes back to the system.
+  void reset();
 
   /// The one thing by which its owner finds all others.
   void set_root(const void* root);
@@ -44,6 +33,7 @@ class Arena {
   Status commit(std::uint64_t more_bytes);
   Status grow(std::uint64_t need_bytes);
   Status back(std::uint64_t from, std::uint64_t to);
+  void give_back(std::uint64_t from, std::uint64_t to);
 
   Segment& segment_;
   ArenaControl& control_;

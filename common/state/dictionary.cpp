@@ -1,6 +1,9 @@
 #include "common/state/dictionary.h"
 
+#include <algorithm>
+#include <array>
 #include <atomic>
+#include <cstring>
 #include <span>
 
 #include "common/state/arena.h"
@@ -13,34 +16,41 @@ namespace lefting::state {
 
 namespace {
 
+/// Below this an arena is kept as it is, in bytes.
+constexpr std::uint64_t kWorthShrinking = 256 << 10;
+
 /// One shard, locked and whole.
 class ShardLock {
  public:
-  /// Throws what `load` throws, OutOfRoom, std::system_error (lock).
-  ShardLock(Segment& segment, std::size_t shard, const Dictionary::LoadShard& load)
+  /// Throws what `backing` throws, std::system_error (lock).
+  ShardLock(Segment& segment, std::size_t shard, const Dictionary::Backing& backing)
       : control_{segment.layout().shards.at(shard)},
         arena_{segment, control_.arena},
-        lock_{control_.guard, [&] { reload(shard, load); }} {}
+        lock_{control_.guard, [&] { reload(shard, backing); }} {
+    arena_.fault_point(FaultPoint::shard_locked);
+  }
 
   ShardTable& table() { return *static_cast<ShardTable*>(arena_.root()); }
   Result<bool> put(const Record& record, std::uint64_t hash) {
     const WriteSection section{control_.guard};
+    arena_.fault_point(FaultPoint::shard_begun);
     Result<bool> done = table().put(arena_, record, hash);
     publish();
+    arena_.fault_point(FaultPoint::shard_ended);
     return done;
   }
 
  private:
-  /// Records that `load` gives and that live in other shards are passed over.
-  void reload(std::size_t shard, const Dictionary::LoadShard& load) {
-    if (const Status done = arena_.reset(); !done.ok()) throw OutOfRoom{done.error()};
-    const Result<ShardTable*> table = ShardTable::make(arena_);
-    if (!table.ok()) throw OutOfRoom{table.error()};
-    load(shard, [&](const Record& record) {
+  /// Records that `backing` gives and that live in other shards are passed over.
+  void reload(std::size_t shard, const Dictionary::Backing& backing) {
+    arena_.reset();
+    ShardTable& table = ShardTable::make(arena_);
+    backing.load(shard, [&](const Record& record) {
       const std::uint64_t hash = path_hash(record.entry.path);
       if (shard_of_hash(hash) != shard) return;
-      const Result<bool> done = table.value()->put(arena_, record, hash);
-      if (!done.ok()) throw OutOfRoom{done.error()};
+      arena_.fault_point(FaultPoint::shard_reloading);
+      // What finds no room is asked of the store.
+      static_cast<void>(table.put(arena_, record, hash));
     });
     publish();
     control_.reloads.fetch_add(1, std::memory_order_relaxed);
@@ -50,7 +60,12 @@ class ShardLock {
     const ShardTable::Totals& totals = table().totals();
     control_.files.store(totals.files, std::memory_order_relaxed);
     control_.bytes.store(totals.bytes, std::memory_order_relaxed);
-    control_.deleted.store(totals.deleted, std::memory_order_relaxed);
+    control_.partial.store(table().partial() ? 1 : 0, std::memory_order_relaxed);
+    // What a deletion of many leaves behind: the next holder loads what is left into a new heap.
+    const std::uint64_t committed = control_.arena.committed.load(std::memory_order_relaxed);
+    if (committed > kWorthShrinking && table().bytes() < committed / 8) {
+      control_.guard.stale.store(1);
+    }
   }
 
   ShardControl& control_;
@@ -58,14 +73,40 @@ class ShardLock {
   GuardLock lock_;
 };
 
+/// A record's bytes, taken out under the lock without asking for memory there.
+class RecordCopy {
+ public:
+  /// False: there was too little room; now there is enough, so find it again and take it.
+  bool take(const RecordData& data) {
+    const std::size_t need = data.bytes();
+    if (need > room_.size()) {
+      wanted_ = need;
+      return false;
+    }
+    std::memcpy(room_.data(), &data, need);
+    return true;
+  }
+  void make_room() {
+    large_.resize(wanted_);
+    room_ = large_;
+  }
+  Record record() const { return to_record(*reinterpret_cast<const RecordData*>(room_.data())); }
+
+ private:
+  alignas(RecordData) std::array<std::byte, 512> small_;
+  std::vector<std::byte> large_;
+  std::span<std::byte> room_{small_};
+  std::size_t wanted_ = 0;
+};
+
 /// All of a shard's records as bytes: taken in one go, read without the lock.
 std::vector<std::byte> copy_shard(Segment& segment, std::size_t shard,
-                                  const Dictionary::LoadShard& load) {
+                                  const Dictionary::Backing& backing) {
   std::vector<std::byte> copy;
   for (;;) {
     std::size_t need = 0;
     {
-      ShardLock lock{segment, shard, load};
+      ShardLock lock{segment, shard, backing};
       need = lock.table().copy_bytes();
       if (need <= copy.size()) lock.table().copy_to(copy);
     }
@@ -79,44 +120,68 @@ std::vector<std::byte> copy_shard(Segment& segment, std::size_t shard,
 
 }  // namespace
 
-Dictionary::Dictionary(Segment& segment, LoadShard load)
-    : segment_{segment}, load_{std::move(load)} {}
+Dictionary::Dictionary(Segment& segment, Backing backing)
+    : segment_{segment}, backing_{std::move(backing)} {}
 
 std::optional<Record> Dictionary::find(std::string_view path) const {
   const PathKey key = path_key(path);
-  ShardLock lock{segment_, shard_of_hash(key.hash), load_};
-  const RecordNode* node = lock.table().find(key);
-  if (node == nullptr) return std::nullopt;
-  return to_record(node->data);
+  RecordCopy copy;
+  for (;; copy.make_room()) {
+    bool taken = false;
+    {
+      ShardLock lock{segment_, shard_of_hash(key.hash), backing_};
+      const RecordNode* node = lock.table().find(key);
+      if (node == nullptr && !lock.table().may_be_stored(key.hash)) return std::nullopt;
+      if (node == nullptr) break;
+      taken = copy.take(node->data);
+    }
+    if (taken) return copy.record();
+  }
+  return backing_.find(path);
 }
 
 std::optional<Dictionary::Stamp> Dictionary::mark(std::string_view path, std::uint32_t scan) {
   const PathKey key = path_key(path);
-  ShardLock lock{segment_, shard_of_hash(key.hash), load_};
-  RecordNode* node = lock.table().find(key);
-  if (node == nullptr) return std::nullopt;
-  RecordData& data = node->data;
-  data.scan = scan;  // one word, so it needs no WriteSection
-  return Stamp{data.size, data.mtime_ns, data.ctime_ns, data.inode, data.mode, data.deleted};
+  {
+    ShardLock lock{segment_, shard_of_hash(key.hash), backing_};
+    if (RecordNode* node = lock.table().find(key); node != nullptr) {
+      RecordData& data = node->data;
+      data.scan = scan;  // one word, so it needs no WriteSection
+      return Stamp{data.size, data.mtime_ns, data.ctime_ns, data.inode, data.mode, false};
+    }
+    if (!lock.table().may_be_stored(key.hash)) return std::nullopt;
+  }
+  const auto stored = backing_.find(path);
+  if (!stored) return std::nullopt;
+  const Entry& entry = stored->entry;
+  return Stamp{entry.size,    entry.mtime_ns, stored->ctime_ns,
+               stored->inode, entry.mode,     entry.deleted};
 }
 
 std::vector<std::string> Dictionary::unmarked(std::size_t shard, std::uint32_t scan) const {
   std::vector<std::string> paths;
-  ShardLock lock{segment_, shard, load_};
+  ShardLock lock{segment_, shard, backing_};
   for (const RecordNode& node : lock.table()) {
-    if (!node.data.deleted && node.data.scan != scan) paths.emplace_back(node.data.path());
+    if (node.data.scan != scan) paths.emplace_back(node.data.path());
   }
   return paths;
 }
 
 Result<bool> Dictionary::apply(const Record& record) {
-  const std::uint64_t hash = path_hash(record.entry.path);
-  ShardLock lock{segment_, shard_of_hash(hash), load_};
-  return lock.put(record, hash);
+  const PathKey key = path_key(record.entry.path);
+  ShardLock lock{segment_, shard_of_hash(key.hash), backing_};
+  ShardTable& table = lock.table();
+  if (record.entry.deleted || table.find(key) != nullptr || !table.may_be_stored(key.hash)) {
+    return lock.put(record, key.hash);
+  }
+  // Something newer may have passed through here and left only a trace.
+  const auto newest = backing_.find(record.entry.path);
+  if (!newest || newest->entry.deleted) return false;
+  return lock.put(*newest, key.hash);
 }
 
 void Dictionary::for_each(std::size_t shard, const Emit& emit) const {
-  const std::vector<std::byte> copy = copy_shard(segment_, shard, load_);
+  const std::vector<std::byte> copy = copy_shard(segment_, shard, backing_);
   for (std::size_t at = 0; at < copy.size();) {
     const auto& data = *reinterpret_cast<const RecordData*>(copy.data() + at);
     emit(to_record(data));
@@ -124,14 +189,24 @@ void Dictionary::for_each(std::size_t shard, const Emit& emit) const {
   }
 }
 
+bool Dictionary::complete(std::size_t shard) const {
+  return segment_.layout().shards.at(shard).partial.load(std::memory_order_relaxed) == 0;
+}
+
 Dictionary::Totals Dictionary::totals() const {
   Totals sum;
   for (const ShardControl& shard : segment_.layout().shards) {
     sum.files += shard.files.load(std::memory_order_relaxed);
     sum.bytes += shard.bytes.load(std::memory_order_relaxed);
-    sum.deleted += shard.deleted.load(std::memory_order_relaxed);
   }
   return sum;
+}
+
+bool Dictionary::holds_all() const {
+  return std::ranges::all_of(segment_.layout().shards, [](const ShardControl& shard) {
+    return shard.reloads.load(std::memory_order_relaxed) != 0 &&
+           shard.partial.load(std::memory_order_relaxed) == 0;
+  });
 }
 
 std::uint64_t Dictionary::reloads() const {

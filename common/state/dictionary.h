@@ -19,17 +19,21 @@ namespace lefting::state {
 ///
 /// 1. What is here is in the store before: so any shard can be made again from it.
 /// 2. Records only get newer: a lower or equal sequence never replaces a higher one.
-/// Any thread of any attached process may call any function.
+/// 3. Of tombstones there is only a trace here; they, and what found no room, are asked of the
+/// store. Any thread of any attached process may call any function.
 class Dictionary {
  public:
   using Emit = std::function<void(const Record&)>;
-  /// Calls `emit` for each of a shard's records in the store. Called with the shard locked; those
-  /// of other shards are passed over.
-  /// Throws where the store can't say; the shard then stays dirty.
-  using LoadShard = std::function<void(std::size_t shard, const Emit& emit)>;
+  /// The store, as the dictionary needs it. Both may be called with a shard locked, and throw where
+  /// the store can't say.
+  struct Backing {
+    /// Calls `emit` for each of a shard's records; those of other shards are passed over.
+    std::function<void(std::size_t shard, const Emit& emit)> load;
+    std::function<std::optional<Record>(std::string_view path)> find;
+  };
 
   /// `segment` must outlive the dictionary.
-  Dictionary(Segment& segment, LoadShard load);
+  Dictionary(Segment& segment, Backing backing);
 
   std::optional<Record> find(std::string_view path) const;
 
@@ -47,27 +51,34 @@ class Dictionary {
   /// Live (not deleted) paths of a shard that traversal `scan` has not met. After a shard was
   /// loaded again these may be paths that it did meet, so look at the disk before believing it.
   /// A path that apply() has put here since is not marked either; one that it replaced stays so.
+  /// Where the shard is not complete() there may be more.
   std::vector<std::string> unmarked(std::size_t shard, std::uint32_t scan) const;
 
   /// Puts a record that the store has, if it is newer than the one here. False: it was not.
-  /// Errors: the segment's limit is reached or memory is refused; nothing is changed then.
+  /// Errors: the segment's limit is reached or memory is refused. Then the store is asked for the
+  /// path from now on: slower, and as right.
   Result<bool> apply(const Record& record);
 
-  /// Copies a shard's records out under its lock, then calls `emit` for each without the lock.
+  /// Copies a shard's live records out under its lock, then calls `emit` for each without the lock.
   void for_each(std::size_t shard, const Emit& emit) const;
+  /// False if live records of the shard found no room here: then only the store has them all.
+  bool complete(std::size_t shard) const;
 
   /// Counters that are read without a lock, so only of shards that somebody has locked before.
   struct Totals {
-    std::uint64_t files = 0;    ///< live
-    std::uint64_t bytes = 0;    ///< sum of their sizes
-    std::uint64_t deleted = 0;  ///< tombstones
+    std::uint64_t files = 0;  ///< live
+    std::uint64_t bytes = 0;  ///< sum of their sizes
   };
   Totals totals() const;
+  /// True if totals() count all: every shard was locked before, and every record found room.
+  bool holds_all() const;
   std::uint64_t reloads() const;  ///< how often a shard was loaded from the store
+
+  Segment& segment() const { return segment_; }
 
  private:
   Segment& segment_;
-  LoadShard load_;
+  Backing backing_;
 };
 
 }  // namespace lefting::state

@@ -7,6 +7,7 @@
 
 #include "common/base/entry.h"
 #include "common/base/shard.h"
+#include "common/state/fault_point.h"
 #include "common/state/guard.h"
 #include "common/state/role_board.h"
 
@@ -17,9 +18,11 @@ namespace lefting::state {
 // Source: docs/STATE.md. What changes here or in the tables changes layout_hash(); a change of
 // meaning alone needs a new kLayoutVersion.
 
-inline constexpr std::uint32_t kLayoutVersion = 1;
+inline constexpr std::uint32_t kLayoutVersion = 2;
 inline constexpr std::uint64_t kSegmentMagic = 0x0a67'6e69'7466'656c;  // "lefting\n" in memory
 inline constexpr std::size_t kPageBytes = 4096;
+/// What each arena has of memory from the beginning on: enough for a table with one large ticket.
+inline constexpr std::uint64_t kFirstArenaBytes = 4 * kPageBytes;
 
 enum class SegmentState : std::uint32_t { making, ready };
 
@@ -47,13 +50,18 @@ struct alignas(64) ShardControl {
   ArenaControl arena;
   std::atomic<std::uint64_t> files{0};
   std::atomic<std::uint64_t> bytes{0};
-  std::atomic<std::uint64_t> deleted{0};
   std::atomic<std::uint64_t> reloads{0};
+  std::atomic<std::uint32_t> partial{0};  ///< 1: not all of its records found room
 };
 
+/// The tickets of a shard's paths. The words are read without the lock.
 struct alignas(64) TicketControl {
   Guard guard;
   ArenaControl arena;
+  std::atomic<std::uint64_t> first_queued{0};  ///< lowest queued id; kNoTicket; 0: unknown, look
+  std::atomic<std::uint64_t> next_retry_ms{~std::uint64_t{0}};
+  std::atomic<std::uint64_t> loaded{0};   ///< how many found room, if `partial`
+  std::atomic<std::uint32_t> partial{0};  ///< 1: not all of its tickets found room
   std::atomic<std::uint64_t> queued{0};
   std::atomic<std::uint64_t> active{0};
   std::atomic<std::uint64_t> waiting{0};
@@ -99,15 +107,17 @@ struct alignas(kPageBytes) Layout {
   std::array<Inflight, kMaxPeers> hello_inflight;
   ScanWords scan;
   TrafficWords traffic;
+  FaultWords fault;
   PeerControl peers;
   std::array<ShardControl, kShards> shards;
-  TicketControl tickets;
+  std::array<TicketControl, kShards> tickets;
 };
 
 /// What all arenas have of memory, in bytes.
 inline std::uint64_t committed_bytes(const Layout& layout) {
-  std::uint64_t sum = layout.tickets.arena.committed.load();
+  std::uint64_t sum = 0;
   for (const ShardControl& shard : layout.shards) sum += shard.arena.committed.load();
+  for (const TicketControl& shard : layout.tickets) sum += shard.arena.committed.load();
   return sum;
 }
 

@@ -41,7 +41,9 @@ class PeersLock {
  public:
   /// Throws what `load` throws, std::system_error (lock).
   PeersLock(Segment& segment, const PeerList::Load& load)
-      : control_{segment.layout().peers}, lock_{control_.guard, [&] { reload(load); }} {}
+      : layout_{segment.layout()}, lock_{control_.guard, [&] { reload(load); }} {
+    fault_point(layout_, FaultPoint::peers_locked);
+  }
 
   bool used(int slot) const { return has_bit(control_.used, slot); }
 
@@ -69,8 +71,10 @@ class PeersLock {
 
   void put(const Peer& peer) {
     const WriteSection section{control_.guard};
+    fault_point(layout_, FaultPoint::peers_begun);
     write(peer);
     control_.changes.fetch_add(1);
+    fault_point(layout_, FaultPoint::peers_ended);
   }
 
   void remove(int slot) {
@@ -93,6 +97,7 @@ class PeersLock {
  private:
   void write_state(int slot, PeerState state) {
     set_bit(control_.online, slot, state == PeerState::online);
+    fault_point(layout_, FaultPoint::peers_torn);
     set_bit(control_.refused, slot, state == PeerState::refused);
   }
 
@@ -134,6 +139,7 @@ class PeersLock {
     std::uint64_t loaded = 0;
     load([&](const Peer& peer) {
       if (peer.slot < 0 || peer.slot >= kMaxPeers) return;
+      fault_point(layout_, FaultPoint::peers_reloading);
       write(peer);
       loaded |= bit_of(peer.slot);
     });
@@ -143,7 +149,8 @@ class PeersLock {
     control_.changes.fetch_add(1);
   }
 
-  PeerControl& control_;
+  Layout& layout_;
+  PeerControl& control_ = layout_.peers;
   GuardLock lock_;
 };
 
@@ -209,6 +216,8 @@ std::uint64_t PeerList::online_mask() const { return segment_.layout().peers.onl
 std::uint64_t PeerList::refused_mask() const { return segment_.layout().peers.refused.load(); }
 
 std::uint64_t PeerList::changes() const { return segment_.layout().peers.changes.load(); }
+
+void PeerList::pass(FaultPoint point) const { fault_point(segment_.layout(), point); }
 
 void PeerList::spoil() {
   PeerControl& control = segment_.layout().peers;

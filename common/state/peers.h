@@ -9,6 +9,7 @@
 
 #include "common/base/entry.h"
 #include "common/base/result.h"
+#include "common/state/fault_point.h"
 #include "common/state/segment.h"
 
 namespace lefting::state {
@@ -48,6 +49,8 @@ class PeerList {
   std::uint64_t refused_mask() const;
   /// Changed by each put, remove and change of state: tells those that wait that there is news.
   std::uint64_t changes() const;
+  /// For tests: may kill this program.
+  void pass(FaultPoint point) const;
   /// Marks the list to be loaded again by whoever locks it next.
   void spoil();
 

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <atomic>
 #include <boost/interprocess/exceptions.hpp>
 #include <boost/interprocess/file_mapping.hpp>
@@ -69,6 +70,7 @@ constexpr std::uint64_t layout_hash() {
                                             offsetof(Layout, hello_inflight),
                                             offsetof(Layout, scan),
                                             offsetof(Layout, traffic),
+                                            offsetof(Layout, fault),
                                             offsetof(Layout, peers),
                                             offsetof(Layout, shards),
                                             offsetof(Layout, tickets),
@@ -103,11 +105,13 @@ constexpr std::uint64_t whole_pages(std::uint64_t bytes) {
   return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
 }
 
-/// Address space is free: no shard is to be full while there is memory for it.
-std::uint64_t shard_stride(std::uint64_t limit_bytes) { return whole_pages(limit_bytes / 16); }
+/// Address space is free: no arena is to be full while there is memory for it.
+std::uint64_t arena_stride(std::uint64_t limit_bytes) {
+  return std::max(whole_pages(limit_bytes / 8), kFirstArenaBytes);
+}
 
 std::uint64_t segment_bytes(std::uint64_t limit_bytes) {
-  return sizeof(Layout) + kShards * shard_stride(limit_bytes) + whole_pages(limit_bytes);
+  return sizeof(Layout) + 2 * kShards * arena_stride(limit_bytes);
 }
 
 UniqueFd make_memfd(std::uint64_t size_bytes) {
@@ -125,15 +129,19 @@ UniqueFd make_memfd(std::uint64_t size_bytes) {
   return fd;
 }
 
-void cut_arenas(Layout& layout, std::uint64_t limit_bytes) {
+/// Gives each arena its place and its first memory, so that it can always be begun anew.
+void cut_arenas(Layout& layout, int fd, std::uint64_t limit_bytes) {
   std::uint64_t offset = sizeof(Layout);
-  for (ShardControl& shard : layout.shards) {
-    shard.arena.offset = offset;
-    shard.arena.stride = shard_stride(limit_bytes);
-    offset += shard.arena.stride;
-  }
-  layout.tickets.arena.offset = offset;
-  layout.tickets.arena.stride = whole_pages(limit_bytes);
+  const auto cut = [&](ArenaControl& arena) {
+    arena.offset = offset;
+    arena.stride = arena_stride(limit_bytes);
+    offset += arena.stride;
+    const int code = ::posix_fallocate(fd, static_cast<off_t>(arena.offset), kFirstArenaBytes);
+    if (code != 0) fail(code, "get memory for the segment");
+    arena.committed.store(kFirstArenaBytes);
+  };
+  for (ShardControl& shard : layout.shards) cut(shard.arena);
+  for (TicketControl& shard : layout.tickets) cut(shard.arena);
 }
 
 Error refuse(std::string message) {
@@ -185,7 +193,7 @@ Segment Segment::create(std::size_t limit_bytes) {
     fail(error.get_native_error(), "map the segment");
   }
   Layout& layout = *new (mapping->region.get_address()) Layout;
-  cut_arenas(layout, limit_bytes);
+  cut_arenas(layout, fd.get(), limit_bytes);
   layout.preamble = {.magic = kSegmentMagic,
                      .version = kLayoutVersion,
                      .layout_hash = layout_hash(),

@@ -6,6 +6,8 @@
 #include <new>
 #include <type_traits>
 
+#include "common/base/assert.h"
+
 namespace lefting::state {
 
 namespace {
@@ -36,7 +38,6 @@ void fill(RecordData& data, const Record& record, std::uint64_t hash) {
   data.hash = entry.hash.value_or(Sha256{});
   data.has_hash = entry.hash.has_value();
   data.mode = static_cast<std::uint16_t>(entry.mode);
-  data.deleted = entry.deleted;
   data.version_count = static_cast<std::uint16_t>(entry.version.size());
   std::copy(entry.version.begin(), entry.version.end(), data.versions());
 }
@@ -70,21 +71,21 @@ Record to_record(const RecordData& data) {
   record.entry.mode = data.mode;
   if (data.has_hash) record.entry.hash = data.hash;
   record.entry.version.assign(data.versions(), data.versions() + data.version_count);
-  record.entry.deleted = data.deleted;
   record.sequence = data.sequence;
   record.ctime_ns = data.ctime_ns;
   record.inode = data.inode;
   return record;
 }
 
-Result<ShardTable*> ShardTable::make(Arena& arena) {
+ShardTable& ShardTable::make(Arena& arena) {
+  // A new arena has room for an empty table.
   const Result<void*> memory = arena.allocate(sizeof(ShardTable));
-  if (!memory.ok()) return memory.error();
+  LEFTING_ASSERT(memory.ok());
   const Result<RecordSet::bucket_traits> buckets = make_buckets(arena, kFirstBuckets);
-  if (!buckets.ok()) return buckets.error();
+  LEFTING_ASSERT(buckets.ok());
   auto* table = new (memory.value()) ShardTable{buckets.value()};
   arena.set_root(table);
-  return table;
+  return *table;
 }
 
 RecordNode* ShardTable::find(const PathKey& key) {
@@ -94,31 +95,56 @@ RecordNode* ShardTable::find(const PathKey& key) {
 
 Result<bool> ShardTable::put(Arena& arena, const Record& record, std::uint64_t hash) {
   const Entry& entry = record.entry;
-  if (entry.path.size() > kMost || entry.version.size() > kMost) {
-    return plain_error("put a record", "its path or version is too long");
-  }
   RecordNode* old = find({entry.path, hash});
   if (old != nullptr && old->data.sequence >= record.sequence) return false;
-  if (old != nullptr && entry.version.size() <= old->data.version_room) {
+  if (entry.deleted) {
+    put_deleted(arena, old, hash);
+    return true;
+  }
+  if (Status done = put_live(arena, old, record, hash); !done) {
+    // What is here is no longer true: better that nothing is.
+    partial_ = true;
+    if (old != nullptr) erase(arena, *old);
+    return done.error();
+  }
+  return true;
+}
+
+void ShardTable::put_deleted(Arena& arena, RecordNode* old, std::uint64_t hash) {
+  if (!deleted_.insert(arena, hash)) partial_ = true;
+  if (old != nullptr) erase(arena, *old);
+}
+
+Status ShardTable::put_live(Arena& arena, RecordNode* old, const Record& record,
+                            std::uint64_t hash) {
+  if (record.entry.path.size() > kMost || record.entry.version.size() > kMost) {
+    return plain_error("put a record", "its path or version is too long");
+  }
+  if (old != nullptr && record.entry.version.size() <= old->data.version_room) {
     uncount(old->data);
     fill(old->data, record, hash);
     count(old->data);
-    return true;
+    return {};
   }
   if (old == nullptr && set_.size() >= set_.bucket_count()) {
-    if (Status done = grow_buckets(arena); !done.ok()) return done.error();
+    if (Status done = grow_buckets(arena); !done.ok()) return done;
   }
   const Result<RecordNode*> made = make_node(arena, record, hash);
   if (!made.ok()) return made.error();
   if (old != nullptr) {
     made.value()->data.scan = old->data.scan;
-    uncount(old->data);
-    set_.erase(set_.iterator_to(*old));
-    arena.free(old);
+    erase(arena, *old);
   }
+  arena.fault_point(FaultPoint::shard_torn);
   set_.insert(*made.value());
   count(made.value()->data);
-  return true;
+  return {};
+}
+
+void ShardTable::erase(Arena& arena, RecordNode& node) {
+  uncount(node.data);
+  set_.erase(set_.iterator_to(node));
+  arena.free(&node);
 }
 
 Status ShardTable::grow_buckets(Arena& arena) {
@@ -140,22 +166,14 @@ void ShardTable::copy_to(std::span<std::byte> out) const {
 
 void ShardTable::count(const RecordData& data) {
   copy_bytes_ += data.bytes();
-  if (data.deleted) {
-    ++totals_.deleted;
-  } else {
-    ++totals_.files;
-    totals_.bytes += data.size;
-  }
+  ++totals_.files;
+  totals_.bytes += data.size;
 }
 
 void ShardTable::uncount(const RecordData& data) {
   copy_bytes_ -= data.bytes();
-  if (data.deleted) {
-    --totals_.deleted;
-  } else {
-    --totals_.files;
-    totals_.bytes -= data.size;
-  }
+  --totals_.files;
+  totals_.bytes -= data.size;
 }
 
 }  // namespace lefting::state

@@ -10,6 +10,7 @@
 #include "common/base/entry.h"
 #include "common/base/result.h"
 #include "common/state/arena.h"
+#include "common/state/fingerprints.h"
 #include "common/state/path_key.h"
 
 namespace lefting::state {
@@ -30,7 +31,6 @@ struct RecordData {
   std::uint16_t version_count = 0;
   std::uint16_t version_room = 0;  ///< counters that fit before the path
   bool has_hash = false;
-  bool deleted = false;
 
   VersionCounter* versions() { return reinterpret_cast<VersionCounter*>(this + 1); }
   const VersionCounter* versions() const {
@@ -67,16 +67,21 @@ using RecordSet = boost::intrusive::unordered_set<RecordNode, boost::intrusive::
                                                   boost::intrusive::equal<EqualRecord>,
                                                   boost::intrusive::power_2_buckets<true>>;
 
-/// The records of one shard, in its arena. Needs the shard's lock; what changes it needs a
-/// WriteSection, since it is torn if cut short.
+/// The live records of one shard, in its arena, and a trace of each tombstone. Needs the shard's
+/// lock; what changes it needs a WriteSection, since it is torn if cut short.
 class ShardTable {
  public:
-  /// Makes an empty one, the root of a new arena. Errors: as Arena::allocate.
-  static Result<ShardTable*> make(Arena& arena);
+  /// Makes an empty one, the root of a new arena.
+  static ShardTable& make(Arena& arena);
 
   RecordNode* find(const PathKey& key);
-  /// Puts a record if it is newer than the one here; the path keeps its scan mark.
-  /// Errors: no room, or more of path or version than a record may have; nothing is changed.
+  /// True if the store may have a record of a path that is not here: a tombstone, or one that
+  /// found no room.
+  bool may_be_stored(std::uint64_t hash) const { return partial_ || deleted_.may_contain(hash); }
+
+  /// Puts a record if it is newer than the one here; the path keeps its scan mark. Of a tombstone
+  /// only a trace is kept.
+  /// Errors: no room; the path is not here then, and may_be_stored().
   Result<bool> put(Arena& arena, const Record& record, std::uint64_t hash);
 
   auto begin() { return set_.begin(); }
@@ -88,17 +93,24 @@ class ShardTable {
   struct Totals {
     std::uint64_t files = 0;
     std::uint64_t bytes = 0;
-    std::uint64_t deleted = 0;
   };
   const Totals& totals() const { return totals_; }
+  /// Roughly what the table needs of memory, but for the heap's own.
+  std::size_t bytes() const { return copy_bytes_ + deleted_.bytes(); }
+  bool partial() const { return partial_; }
 
  private:
   explicit ShardTable(RecordSet::bucket_traits buckets) : set_{buckets} {}
+  void put_deleted(Arena& arena, RecordNode* old, std::uint64_t hash);
+  Status put_live(Arena& arena, RecordNode* old, const Record& record, std::uint64_t hash);
+  void erase(Arena& arena, RecordNode& node);
   Status grow_buckets(Arena& arena);
   void count(const RecordData& data);
   void uncount(const RecordData& data);
 
   RecordSet set_;
+  Fingerprints deleted_;  ///< paths that had a tombstone since the shard was loaded
+  bool partial_ = false;  ///< a record found no room since then
   std::uint64_t copy_bytes_ = 0;
   Totals totals_;
 };

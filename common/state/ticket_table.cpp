@@ -51,12 +51,9 @@ Result<TicketNode*> make_node(Arena& arena, const Ticket& ticket) {
   if (!memory.ok()) return memory.error();
   std::uint8_t* done = nullptr;
   if (any_done(wanted.size, ticket.done)) {
+    // Without room for its bitmap it begins anew here: better than not at all.
     const Result<std::uint8_t*> bitmap = make_bitmap(arena, wanted.size);
-    if (!bitmap.ok()) {
-      arena.free(memory.value());
-      return bitmap.error();
-    }
-    done = bitmap.value();
+    if (bitmap.ok()) done = bitmap.value();
   }
   auto* node = new (memory.value()) TicketNode;
   fill(node->data, ticket);
@@ -91,14 +88,15 @@ TicketView to_view(const TicketNode& node) {
   return view;
 }
 
-Result<TicketTable*> TicketTable::make(Arena& arena) {
+TicketTable& TicketTable::make(Arena& arena) {
+  // A new arena has room for an empty table.
   const Result<void*> memory = arena.allocate(sizeof(TicketTable));
-  if (!memory.ok()) return memory.error();
+  LEFTING_ASSERT(memory.ok());
   const Result<TicketPaths::bucket_traits> buckets = make_buckets(arena, kFirstBuckets);
-  if (!buckets.ok()) return buckets.error();
+  LEFTING_ASSERT(buckets.ok());
   auto* table = new (memory.value()) TicketTable{buckets.value()};
   arena.set_root(table);
-  return table;
+  return *table;
 }
 
 TicketNode* TicketTable::find(const PathKey& key) {
@@ -112,31 +110,34 @@ Status TicketTable::put(Arena& arena, const Ticket& ticket) {
     return plain_error("put a ticket", "its path or version is too long");
   }
   TicketNode* old = find(path_key(wanted.path));
-  if (old == nullptr || ticket.id > old->data.id) return put_new(arena, ticket, old);
-  if (ticket.id == old->data.id) return refresh(arena, *old, ticket);
+  if (old == nullptr || ticket.id > old->data.id) {
+    if (old != nullptr) erase(arena, *old);
+    arena.fault_point(FaultPoint::tickets_torn);
+    return put_new(arena, ticket);
+  }
+  if (ticket.id == old->data.id) refresh(arena, *old, ticket);
   return {};
 }
 
-Status TicketTable::refresh(Arena& arena, TicketNode& node, const Ticket& ticket) {
+void TicketTable::refresh(Arena& arena, TicketNode& node, const Ticket& ticket) {
   TicketData& data = node.data;
   if (data.done_bytes == 0 && any_done(data.size, ticket.done)) {
-    const Result<std::uint8_t*> bitmap = make_bitmap(arena, data.size);
-    if (!bitmap.ok()) return bitmap.error();
-    data.done = bitmap.value();
-    data.done_bytes = fill_bitmap(bitmap.value(), data.size, ticket.done);
-    totals_.done_bytes += data.done_bytes;
+    // Without room for it the blocks are only not remembered here.
+    if (const auto bitmap = make_bitmap(arena, data.size); bitmap.ok()) {
+      data.done = bitmap.value();
+      data.done_bytes = fill_bitmap(bitmap.value(), data.size, ticket.done);
+      totals_.done_bytes += data.done_bytes;
+    }
   }
   data.sources = ticket.sources;
-  return {};
 }
 
-Status TicketTable::put_new(Arena& arena, const Ticket& ticket, TicketNode* old) {
-  if (old == nullptr && paths_.size() >= paths_.bucket_count()) {
+Status TicketTable::put_new(Arena& arena, const Ticket& ticket) {
+  if (paths_.size() >= paths_.bucket_count()) {
     if (Status done = grow_buckets(arena); !done.ok()) return done;
   }
   const Result<TicketNode*> made = make_node(arena, ticket);
   if (!made.ok()) return made.error();
-  if (old != nullptr) erase(arena, *old);
   TicketNode& node = *made.value();
   paths_.insert(node);
   put_into_order(node);

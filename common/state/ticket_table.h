@@ -84,16 +84,18 @@ using QueuedTickets =
 using WaitingTickets =
     bi::multiset<TicketNode, bi::base_hook<TicketOrderHook>, bi::compare<SoonerTicket>>;
 
-/// The tickets, in their arena. Needs the queue's lock; what changes it needs a WriteSection.
+/// The tickets of one shard's paths, in their arena. Needs the shard's lock; what changes it needs
+/// a WriteSection.
 ///
 /// 1. Each ticket is in `paths`, and in `queued` or `waiting` exactly if that is its state.
 /// 2. `totals` are right after every function.
 class TicketTable {
  public:
-  /// Makes an empty one, the root of a new arena. Errors: as Arena::allocate.
-  static Result<TicketTable*> make(Arena& arena);
+  /// Makes an empty one, the root of a new arena.
+  static TicketTable& make(Arena& arena);
 
-  /// As TicketQueue::put for one ticket. Errors: no room, or too much of path or version.
+  /// As TicketQueue::put for one ticket. Errors: no room, or too much of path or version; the
+  /// path's older ticket is gone then.
   Status put(Arena& arena, const Ticket& ticket);
   TicketNode* find(const PathKey& key);
   void erase(Arena& arena, TicketNode& node);
@@ -116,8 +118,8 @@ class TicketTable {
 
  private:
   explicit TicketTable(TicketPaths::bucket_traits buckets) : paths_{buckets} {}
-  Status refresh(Arena& arena, TicketNode& node, const Ticket& ticket);
-  Status put_new(Arena& arena, const Ticket& ticket, TicketNode* old);
+  void refresh(Arena& arena, TicketNode& node, const Ticket& ticket);
+  Status put_new(Arena& arena, const Ticket& ticket);
   Status grow_buckets(Arena& arena);
   void take_out_of_order(TicketNode& node);
   void put_into_order(TicketNode& node);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -31,18 +32,21 @@ struct TicketView {
   std::string reason;             ///< why it waits or failed; at most 200 bytes
 };
 inline constexpr std::uint64_t kNoRetry = ~std::uint64_t{0};
+inline constexpr std::uint64_t kNoTicket = ~std::uint64_t{0};
 
-/// The tickets in the segment: by path, and in order of arrival. One lock for all.
+/// The tickets in the segment: by path, and in order of arrival. One lock a shard, by the path.
 ///
 /// 1. A path has at most one ticket.
 /// 2. What is here is in the store before; what was taken out of the store is taken out here next.
 /// 3. `done_bytes` is the sum of the done blocks' bytes.
+/// 4. What finds no room stays in the store, and is loaded when half of its shard's are done.
 /// Any thread of any attached process may call any function.
 class TicketQueue {
  public:
   using Emit = std::function<void(const Ticket&)>;
-  /// Calls `emit` for each ticket in the store, by id. Called with the queue locked.
-  using Load = std::function<void(const Emit& emit)>;
+  /// Calls `emit` for each of a shard's tickets in the store; those of other shards are passed
+  /// over. Called with the shard locked.
+  using Load = std::function<void(std::size_t shard, const Emit& emit)>;
 
   /// `segment` must outlive the queue.
   TicketQueue(Segment& segment, Load load);
@@ -50,7 +54,8 @@ class TicketQueue {
   /// Puts tickets that the store has: as queued. One with a lower id than the path's ticket here
   /// is ignored, one with the same id only sets sources (and, where the ticket here has nothing
   /// done, the done blocks), one with a higher id replaces it, and begins queued with its own done.
-  /// Errors: no memory; the tickets before are in.
+  /// Errors: no memory for some of them; the others are in, and those are loaded when there is
+  /// room.
   Status put(const std::vector<Ticket>& tickets);
 
   std::optional<TicketView> find(std::string_view path) const;
@@ -63,6 +68,8 @@ class TicketQueue {
   /// When the next waiting ticket's time comes, in monotonic_ms(); nothing if none has one.
   std::optional<std::uint64_t> next_retry() const;
   bool has_queued() const;
+  /// Shards with tickets that found no room here: only the store has them all. Without a lock.
+  std::size_t partial_shards() const;
 
   /// The next five do nothing, and return false where they return, if the path's ticket has not
   /// that id any more: a newer wish has taken its place.
@@ -86,11 +93,12 @@ class TicketQueue {
   void requeue_all();
   /// Waiting tickets that the peer in `slot` is a source of → queued: it has come online.
   void requeue_sources(int slot);
-  /// Takes the peer's bit out of all sources.
+  /// Takes the peer's bit out of all sources. What waits and has no source left is queued: the
+  /// downloader gives it up.
   void drop_source(int slot);
 
-  /// Copies all out under the lock (at most `most`), by id.
-  std::vector<TicketView> list(std::size_t most = SIZE_MAX) const;
+  /// Copies all out, a shard at a time, by id.
+  std::vector<TicketView> list() const;
 
   /// Read without a lock.
   struct Totals {
@@ -104,6 +112,14 @@ class TicketQueue {
   Totals totals() const;
 
  private:
+  /// change(table, arena, node) for the path's ticket, if it still has that id.
+  template <class Change>
+  bool change(std::string_view path, std::uint64_t id, Change&& change);
+  void queue_ripe(std::uint64_t now_ms);
+  /// Shards that had no room for some, and have none left, are loaded by who looks next.
+  void load_left_over();
+  std::size_t first_shard() const;  ///< where the lowest queued id is; kShards: nowhere
+
   Segment& segment_;
   Load load_;
 };

@@ -1,8 +1,10 @@
 #include "common/store/database.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "common/base/shard.h"
+#include "common/store/read_only.h"
 #include "common/store/rows.h"
 #include "common/store/schema.h"
 
@@ -17,14 +19,37 @@ PRAGMA cache_size=-8192;
 PRAGMA temp_store=MEMORY;
 )";
 
-Handle open_database(const std::string& path) {
+void leave_log(sqlite3* database, bool leave) {
+  sqlite3_db_config(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, leave ? 1 : 0, nullptr);
+}
+
+Handle open_file(const std::string& path, int more_flags) {
+  std::error_code error;
+  const auto type = std::filesystem::status(path, error).type();
+  if (type != std::filesystem::file_type::regular &&
+      type != std::filesystem::file_type::not_found) {
+    throw StoreError("store \"" + path +
+                         "\": it is not a file; move it away, or let `supervisor start --rebuild` "
+                         "set it aside",
+                     true);
+  }
   sqlite3* raw = nullptr;
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-  const int code = sqlite3_open_v2(path.c_str(), &raw, flags, nullptr);
+  const int code = sqlite3_open_v2(
+      path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | more_flags, nullptr);
   Handle handle{raw};
   if (code != SQLITE_OK) throw_store_error(raw, "open store \"" + path + "\"");
   sqlite3_busy_timeout(raw, 30000);
+  leave_log(raw, true);
+  return handle;
+}
+
+Handle open_database(const std::string& path) {
+  Handle handle = open_file(path, SQLITE_OPEN_CREATE);
+  sqlite3* raw = handle.get();
   try {
+    // What is not ours stays as it is, down to its journal mode.
+    if (!is_empty(raw)) known_version(raw);
+    leave_log(raw, false);
     execute(raw, kSetup);
     prepare_schema(raw);
   } catch (const StoreError& error) {
@@ -35,19 +60,22 @@ Handle open_database(const std::string& path) {
 
 }  // namespace
 
-Store::Database::Database(const std::string& path) : handle{open_database(path)} {}
+Handle open_untouched(const std::string& path) { return open_file(path, 0); }
+
+Store::Database::Database(const std::string& path, Access access)
+    : handle{access == Access::write ? open_database(path) : open_to_read(path, access)} {}
 
 std::uint64_t Store::Database::read_counter(std::string_view name) {
   Query query{counter};
   query->bind_text(1, name);
-  if (!query->step()) throw StoreError("the store has lost its counters", true);
-  return query->number(0);
+  if (!query->step()) throw_damaged("it has lost a counter");
+  return static_cast<std::uint64_t>(query->integer(0, 0, kMaxNumber));
 }
 
 void Store::Database::write_counter(std::string_view name, std::uint64_t value) {
   set_counter.bind(1, value).bind_text(2, name);
   set_counter.run();
-  if (sqlite3_changes(raw) != 1) throw StoreError("the store has lost its counters", true);
+  if (sqlite3_changes(raw) != 1) throw_damaged("it has lost a counter");
 }
 
 std::string Store::Database::read_fact(std::string_view name) {
@@ -56,10 +84,15 @@ std::string Store::Database::read_fact(std::string_view name) {
   return query->step() ? std::string{query->blob(0)} : std::string{};
 }
 
+void Store::Database::write_fact(std::string_view name, std::string_view value) {
+  set_fact.bind_text(1, name).bind_text(2, value);
+  set_fact.run();
+}
+
 Record read_record(const Statement& row) {
   Record record;
   record.entry = read_entry(row, 0);
-  record.sequence = row.number(7);
+  record.sequence = static_cast<std::uint64_t>(row.integer(7, 1, kMaxNumber));
   record.ctime_ns = row.signed_number(8);
   record.inode = row.number(9);
   return record;
@@ -68,10 +101,11 @@ Record read_record(const Statement& row) {
 Ticket read_ticket(const Statement& row) {
   Ticket ticket;
   ticket.wanted = read_entry(row, 0);
-  ticket.id = row.number(7);
+  ticket.id = static_cast<std::uint64_t>(row.integer(7, 1, kMaxNumber));
   ticket.sources = row.number(8);
   const std::string_view done = row.blob(9);
   ticket.done.assign(done.begin(), done.end());
+  ticket.former = decode_wishes(row.blob(10));
   return ticket;
 }
 
@@ -84,19 +118,15 @@ std::optional<Record> find_record(Statement& statement, std::string_view path) {
 
 std::optional<Ticket> find_ticket_row(Statement& statement, std::string_view path) {
   Query query{statement};
-  query->bind_blob(1, path);
+  query->bind(1, std::uint64_t{shard_of(path)}).bind_blob(2, path);
   if (!query->step()) return std::nullopt;
   return read_ticket(statement);
 }
 
 Peer read_peer(const Statement& row) {
   Peer peer;
-  peer.slot = static_cast<int>(row.number(0));
-  const std::string_view device = row.blob(1);
-  if (device.size() == 32) {
-    peer.device.emplace();
-    std::copy(device.begin(), device.end(), peer.device->bytes.begin());
-  }
+  peer.slot = static_cast<int>(row.integer(0, 0, kMaxPeers - 1));
+  if (!row.is_null(1)) peer.device.emplace(DeviceId{read_32_bytes(row, 1)});
   peer.name = row.blob(2);
   peer.address = row.blob(3);
   peer.learned = row.number(4) != 0;

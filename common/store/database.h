@@ -20,11 +20,15 @@ struct CloseDatabase {
 using Handle = std::unique_ptr<sqlite3, CloseDatabase>;
 
 #define RECORD_COLUMNS "path, size, mtime, mode, deleted, hash, version, sequence, ctime, inode"
-#define TICKET_COLUMNS "path, size, mtime, mode, deleted, hash, version, id, sources, done"
+#define TICKET_COLUMNS "path, size, mtime, mode, deleted, hash, version, id, sources, done, former"
+
+/// Opens a store that is there, only to look at it: what is in its log stays there. Throws
+/// StoreError.
+Handle open_untouched(const std::string& path);
 
 /// The open database and every statement that is asked of it.
 struct Store::Database {
-  explicit Database(const std::string& path);
+  Database(const std::string& path, Access access);
 
   Handle handle;
   sqlite3* raw = handle.get();
@@ -40,7 +44,9 @@ struct Store::Database {
   Statement below{raw, "SELECT path FROM file WHERE shard=? AND path>=? AND path<? AND deleted=0"};
   Statement changes{
       raw, "SELECT " RECORD_COLUMNS " FROM file WHERE sequence>? ORDER BY sequence LIMIT ?"};
+  Statement deleted{raw, "SELECT " RECORD_COLUMNS " FROM file WHERE shard=? AND deleted=1"};
   Statement count{raw, "SELECT count(*), total(size), total(deleted) FROM file"};
+  Statement count_deleted{raw, "SELECT count(*) FROM file WHERE deleted=1"};
   Statement put{raw, "INSERT INTO file(shard, " RECORD_COLUMNS
                      ") VALUES(?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(shard, path) DO UPDATE SET "
                      "size=excluded.size, mtime=excluded.mtime, mode=excluded.mode, "
@@ -48,13 +54,19 @@ struct Store::Database {
                      "sequence=excluded.sequence, ctime=excluded.ctime, inode=excluded.inode "
                      "WHERE file.sequence=?"};
   Statement tickets{raw, "SELECT " TICKET_COLUMNS " FROM ticket WHERE id>=? ORDER BY id"};
-  Statement find_ticket{raw, "SELECT " TICKET_COLUMNS " FROM ticket WHERE path=?"};
-  Statement add_ticket{raw, "INSERT INTO ticket(" TICKET_COLUMNS
-                            ") VALUES(?,?,?,?,?,?,?,?,?,?) ON CONFLICT(path) DO NOTHING"};
-  Statement drop_path{raw, "DELETE FROM ticket WHERE path=?"};
-  Statement set_sources{raw, "UPDATE ticket SET sources=? WHERE path=? AND id=?"};
-  Statement set_done{raw, "UPDATE ticket SET done=? WHERE path=? AND id=?"};
-  Statement remove_ticket{raw, "DELETE FROM ticket WHERE path=? AND id=?"};
+  Statement shard_tickets{raw, "SELECT " TICKET_COLUMNS " FROM ticket WHERE shard=?"};
+  Statement find_ticket{raw, "SELECT " TICKET_COLUMNS " FROM ticket WHERE shard=? AND path=?"};
+  Statement add_ticket{raw,
+                       "INSERT INTO ticket(shard, " TICKET_COLUMNS
+                       ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(shard, path) DO NOTHING"};
+  Statement drop_path{raw, "DELETE FROM ticket WHERE shard=? AND path=?"};
+  Statement set_sources{raw, "UPDATE ticket SET sources=? WHERE shard=? AND path=? AND id=?"};
+  Statement set_done{raw, "UPDATE ticket SET done=? WHERE shard=? AND path=? AND id=?"};
+  Statement remove_ticket{raw, "DELETE FROM ticket WHERE shard=? AND path=? AND id=?"};
+  Statement give_up_ticket{raw,
+                           "DELETE FROM ticket WHERE shard=? AND path=? AND id=? AND sources=0"};
+  Statement tickets_after{raw,
+                          "SELECT " TICKET_COLUMNS " FROM ticket WHERE id>? ORDER BY id LIMIT ?"};
   Statement peers{
       raw,
       "SELECT slot, device, name, address, learned, zstd, their_index, seen, told FROM peer "
@@ -66,6 +78,7 @@ struct Store::Database {
   std::uint64_t read_counter(std::string_view name);
   void write_counter(std::string_view name, std::uint64_t value);
   std::string read_fact(std::string_view name);
+  void write_fact(std::string_view name, std::string_view value);
 };
 
 #undef RECORD_COLUMNS

@@ -6,6 +6,9 @@ namespace lefting::store {
 
 namespace {
 
+/// Beside a former wish's mode: it was a deletion.
+constexpr std::uint64_t kDeletedWish = std::uint64_t{1} << 32;
+
 void append_number(std::string& out, std::uint64_t value) {
   for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>((value >> shift) & 0xff);
 }
@@ -14,6 +17,27 @@ std::uint64_t read_number(std::string_view bytes) {
   std::uint64_t value = 0;
   for (const char c : bytes.substr(0, 8)) value = (value << 8) | static_cast<std::uint8_t>(c);
   return value;
+}
+
+constexpr std::uint64_t kMaxCounter = (std::uint64_t{1} << 53) - 1;
+constexpr std::size_t kMaxPathBytes = 4096;
+
+/// As parse_short_id has it; a store is read row by row, so this is quick.
+bool is_base32(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= 'A' && c <= 'Z') || (c >= '2' && c <= '7'); });
+}
+
+/// False: no path in a share can be like that.
+bool is_sound_path(std::string_view path) {
+  if (path.empty() || path.size() > kMaxPathBytes || path.find('\0') != path.npos) return false;
+  for (std::size_t begin = 0; begin <= path.size();) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    const std::string_view component = path.substr(begin, end - begin);
+    if (component.empty() || component == "." || component == "..") return false;
+    begin = end + 1;
+  }
+  return true;
 }
 
 }  // namespace
@@ -30,9 +54,62 @@ std::string encode_version(const VersionVector& version) {
 VersionVector decode_version(std::string_view blob) {
   VersionVector version;
   for (; blob.size() >= 16; blob.remove_prefix(16)) {
-    version.push_back({ShortId{read_number(blob)}, read_number(blob.substr(8))});
+    const ShortId device{read_number(blob)};
+    const std::uint64_t counter = read_number(blob.substr(8));
+    const bool rises = version.empty() || version.back().device < device;
+    if (!is_base32(blob.substr(0, 8)) || !rises || counter == 0 || counter > kMaxCounter) break;
+    version.push_back({device, counter});
   }
+  if (!blob.empty()) throw_damaged("a row has no sound version");
   return version;
+}
+
+std::array<std::uint8_t, 32> read_32_bytes(const Statement& row, int column) {
+  std::array<std::uint8_t, 32> out{};
+  const std::string_view bytes = row.blob(column);
+  if (bytes.size() != out.size()) throw_damaged("a row has no sound hash or device");
+  std::copy(bytes.begin(), bytes.end(), out.begin());
+  return out;
+}
+
+std::string encode_wishes(const std::vector<Entry>& wishes) {
+  std::string out;
+  for (const Entry& wish : wishes) {
+    if (!wish.hash && !wish.deleted) continue;
+    const std::string version = encode_version(wish.version);
+    append_number(out, wish.size);
+    append_number(out, static_cast<std::uint64_t>(wish.mtime_ns));
+    append_number(out, wish.mode | (wish.deleted ? kDeletedWish : 0));
+    const Sha256 hash = wish.hash.value_or(Sha256{});
+    out.append(hash.bytes.begin(), hash.bytes.end());
+    append_number(out, version.size());
+    out += version;
+  }
+  return out;
+}
+
+std::vector<Entry> decode_wishes(std::string_view blob) {
+  constexpr std::size_t kFixedBytes = 64;
+  std::vector<Entry> wishes;
+  while (blob.size() >= kFixedBytes) {
+    Entry wish;
+    wish.size = read_number(blob);
+    wish.mtime_ns = static_cast<std::int64_t>(read_number(blob.substr(8)));
+    const std::uint64_t mode = read_number(blob.substr(16));
+    wish.mode = static_cast<std::uint32_t>(mode);
+    wish.deleted = (mode & kDeletedWish) != 0;
+    if (!wish.deleted) {
+      wish.hash.emplace();
+      std::copy_n(blob.begin() + 24, 32, wish.hash->bytes.begin());
+    }
+    const std::uint64_t version_bytes = read_number(blob.substr(56));
+    blob.remove_prefix(kFixedBytes);
+    if (version_bytes > blob.size()) break;
+    wish.version = decode_version(blob.substr(0, version_bytes));
+    blob.remove_prefix(version_bytes);
+    wishes.push_back(std::move(wish));
+  }
+  return wishes;
 }
 
 void bind_entry(Statement& statement, int first, const Entry& entry,
@@ -52,15 +129,13 @@ void bind_entry(Statement& statement, int first, const Entry& entry,
 Entry read_entry(const Statement& statement, int first) {
   Entry entry;
   entry.path = statement.blob(first);
-  entry.size = statement.number(first + 1);
-  entry.mtime_ns = statement.signed_number(first + 2);
-  entry.mode = static_cast<std::uint32_t>(statement.number(first + 3));
-  entry.deleted = statement.number(first + 4) != 0;
-  const std::string_view hash = statement.blob(first + 5);
-  if (hash.size() == 32) {
-    entry.hash.emplace();
-    std::copy(hash.begin(), hash.end(), entry.hash->bytes.begin());
-  }
+  if (!is_sound_path(entry.path)) throw_damaged("a row has no sound path");
+  entry.size = static_cast<std::uint64_t>(statement.integer(first + 1, 0, INT64_MAX));
+  entry.mtime_ns = statement.integer(first + 2, INT64_MIN, INT64_MAX);
+  entry.mode = static_cast<std::uint32_t>(statement.integer(first + 3, 0, 0777));
+  entry.deleted = statement.integer(first + 4, 0, 1) != 0;
+  if (!statement.is_null(first + 5))
+    entry.hash.emplace(Sha256{read_32_bytes(statement, first + 5)});
   entry.version = decode_version(statement.blob(first + 6));
   return entry;
 }

@@ -1,17 +1,34 @@
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/base/entry.h"
 #include "common/store/sqlite.h"
 
 namespace lefting::store {
 
+/// Beyond what sequences and tickets are ever counted to.
+inline constexpr std::int64_t kMaxNumber = std::int64_t{1} << 62;
+
 /// How values stand in columns. A version vector is a blob: 16 bytes for each device, its 8
 /// characters and its counter, big-endian, in their order.
 std::string encode_version(const VersionVector& version);
 VersionVector decode_version(std::string_view blob);
+
+// What reads rows throws StoreError where they hold what no program of ours has written.
+
+/// A hash, or a device.
+std::array<std::uint8_t, 32> read_32_bytes(const Statement& row, int column);
+
+/// A ticket's former wishes: for each its size, mtime, mode (8 bytes each, big-endian), hash (32
+/// bytes), the length of its version and that.
+std::string encode_wishes(const std::vector<Entry>& wishes);
+/// The wishes have no path: it is the ticket's.
+std::vector<Entry> decode_wishes(std::string_view blob);
 
 /// Binds size, mtime, mode, deleted, hash, version at `first` and after. `version_blob` must live
 /// until the statement is reset.

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "common/base/ids.h"
+#include "common/base/shard.h"
 #include "common/store/sqlite.h"
 #include "common/store/store.h"
 
@@ -22,15 +23,36 @@ CREATE TABLE file(
   sequence INTEGER NOT NULL, ctime INTEGER NOT NULL, inode INTEGER NOT NULL,
   PRIMARY KEY(shard, path)) WITHOUT ROWID;
 CREATE UNIQUE INDEX file_sequence ON file(sequence);
-CREATE TABLE ticket(
-  id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, size INTEGER NOT NULL,
-  mtime INTEGER NOT NULL, mode INTEGER NOT NULL, deleted INTEGER NOT NULL, hash BLOB,
-  version BLOB NOT NULL, sources INTEGER NOT NULL, done BLOB NOT NULL);
 CREATE TABLE peer(
   slot INTEGER PRIMARY KEY, device BLOB UNIQUE, name TEXT NOT NULL, address TEXT NOT NULL,
   learned INTEGER NOT NULL, zstd INTEGER NOT NULL, their_index INTEGER NOT NULL, seen INTEGER NOT NULL, told INTEGER NOT NULL);
 INSERT INTO counter VALUES('sequence', 0), ('ticket', 0);
 )";
+
+/// What version 2 has that version 1 had not.
+constexpr const char* kTables2 = R"(
+CREATE INDEX file_deleted ON file(shard) WHERE deleted=1;
+CREATE TABLE ticket(
+  shard INTEGER NOT NULL, path BLOB NOT NULL, id INTEGER NOT NULL, size INTEGER NOT NULL,
+  mtime INTEGER NOT NULL, mode INTEGER NOT NULL, deleted INTEGER NOT NULL, hash BLOB,
+  version BLOB NOT NULL, sources INTEGER NOT NULL, done BLOB NOT NULL, former BLOB NOT NULL,
+  PRIMARY KEY(shard, path)) WITHOUT ROWID;
+CREATE UNIQUE INDEX ticket_id ON ticket(id);
+)";
+
+/// From version 1, whose tickets had no shard.
+constexpr const char* kMoveTickets = R"(
+INSERT INTO ticket SELECT shard_of(path), path, id, size, mtime, mode, deleted, hash, version,
+  sources, done, x'' FROM ticket1;
+DROP TABLE ticket1;
+)";
+
+/// shard_of(path) for SQL.
+void call_shard_of(sqlite3_context* context, int, sqlite3_value** arguments) {
+  const auto* bytes = static_cast<const char*>(sqlite3_value_blob(arguments[0]));
+  const auto size = static_cast<std::size_t>(sqlite3_value_bytes(arguments[0]));
+  sqlite3_result_int64(context, static_cast<sqlite3_int64>(shard_of({bytes, size})));
+}
 
 int pragma_number(sqlite3* database, const char* sql) {
   Statement statement{database, sql};
@@ -49,6 +71,7 @@ void create(sqlite3* database) {
   // Another program may have been first while this one waited for the lock.
   if (pragma_number(database, "PRAGMA user_version") == 0) {
     execute(database, kTables);
+    execute(database, kTables2);
     execute(database,
             fmt::format("INSERT INTO fact VALUES('index', '{}')", index_text(id)).c_str());
     execute(database, fmt::format("PRAGMA application_id={}", kApplicationId).c_str());
@@ -57,22 +80,58 @@ void create(sqlite3* database) {
   execute(database, "COMMIT");
 }
 
+/// In one transaction: a death leaves the old version.
+void upgrade(sqlite3* database) {
+  sqlite3_create_function(database, "shard_of", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nullptr,
+                          call_shard_of, nullptr, nullptr);
+  execute(database, "BEGIN IMMEDIATE");
+  if (pragma_number(database, "PRAGMA user_version") == 1) {
+    execute(database, "ALTER TABLE ticket RENAME TO ticket1");
+    execute(database, kTables2);
+    execute(database, kMoveTickets);
+    execute(database, fmt::format("PRAGMA user_version={}", kSchemaVersion).c_str());
+  }
+  execute(database, "COMMIT");
+}
+
 }  // namespace
 
-void prepare_schema(sqlite3* database) {
+bool is_empty(sqlite3* database) {
+  return pragma_number(database, "PRAGMA user_version") == 0 &&
+         pragma_number(database, "SELECT count(*) FROM sqlite_master") == 0;
+}
+
+int known_version(sqlite3* database) {
   const int version = pragma_number(database, "PRAGMA user_version");
-  const int tables = pragma_number(database, "SELECT count(*) FROM sqlite_master");
-  if (version == 0 && tables == 0) return create(database);
   if (pragma_number(database, "PRAGMA application_id") != kApplicationId) {
-    throw StoreError("this SQLite file is not a store of Lefting; choose another --state folder",
-                     true);
+    throw StoreError(
+        "this SQLite file is not a store of Lefting; choose another --state folder, or let "
+        "`supervisor start --rebuild` set it aside",
+        true);
   }
   if (version > kSchemaVersion) {
     throw StoreError(fmt::format("the store has version {}, this program knows up to {}; install "
-                                 "the newer Lefting again",
+                                 "the newer Lefting again, or let `supervisor start --rebuild` "
+                                 "make a new store from the share",
                                  version, kSchemaVersion),
                      true);
   }
+  return version;
+}
+
+void prepare_schema(sqlite3* database) {
+  if (is_empty(database)) return create(database);
+  if (known_version(database) < kSchemaVersion) upgrade(database);
+}
+
+void check_schema(sqlite3* database) {
+  if (is_empty(database)) throw StoreError("it is empty; `supervisor start` makes it", false);
+  const int version = known_version(database);
+  if (version == kSchemaVersion) return;
+  throw StoreError(fmt::format("the store has version {}, this program reads {}; `supervisor "
+                               "start` brings it up to date",
+                               version, kSchemaVersion),
+                   true);
 }
 
 }  // namespace lefting::store

@@ -2,9 +2,23 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
+
 #include "common/store/store.h"
 
 namespace lefting::store {
+
+namespace {
+
+/// The beginning of a statement: what was tried, in a word.
+std::string begin_of(std::string_view sql) {
+  constexpr std::size_t kShown = 40;
+  sql.remove_prefix(std::min(sql.find_first_not_of('\n'), sql.size()));
+  const std::size_t end = std::min({sql.find_first_of("\n;"), sql.size(), kShown});
+  return std::string{sql.substr(0, end)} + (end < sql.size() ? "…" : "");
+}
+
+}  // namespace
 
 void throw_store_error(sqlite3* database, const std::string& what) {
   const int code = sqlite3_errcode(database);
@@ -12,28 +26,43 @@ void throw_store_error(sqlite3* database, const std::string& what) {
   switch (code) {
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
-      throw StoreError(cause +
-                           "; the store is damaged: move it away and start again, then the "
-                           "share is indexed anew",
-                       true);
+    case SQLITE_CONSTRAINT:  // a number is given twice: the counters are wrong, or the rows
+    case SQLITE_MISMATCH:
+      throw_damaged(cause);
     case SQLITE_FULL:
-    case SQLITE_IOERR:
       throw StoreError(cause + "; make room on the state folder's disk", false);
+    case SQLITE_IOERR:
+      throw StoreError(cause + "; look at the state folder's disk: has it room, is it sound?",
+                       false);
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+      throw StoreError(cause + "; may this user read and write the state folder and all in it?",
+                       false);
     default:
       throw StoreError(cause, false);
   }
 }
 
+void throw_damaged(const std::string& what) {
+  throw StoreError(what +
+                       "; the store is damaged: `supervisor start --rebuild` makes a new one from "
+                       "the share",
+                   true);
+}
+
 void execute(sqlite3* database, const char* sql) {
   if (sqlite3_exec(database, sql, nullptr, nullptr, nullptr) != SQLITE_OK) {
-    throw_store_error(database, sql);
+    throw_store_error(database, begin_of(sql));
   }
 }
 
 Statement::Statement(sqlite3* database, const char* sql) : database_{database} {
   if (sqlite3_prepare_v3(database, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement_, nullptr) !=
       SQLITE_OK) {
-    throw_store_error(database, sql);
+    // The text of a statement is fixed, so that what it lacks is a table or a column.
+    if (sqlite3_errcode(database) == SQLITE_ERROR) throw_damaged(sqlite3_errmsg(database));
+    throw_store_error(database, begin_of(sql));
   }
 }
 
@@ -80,7 +109,7 @@ bool Statement::step() {
     case SQLITE_DONE:
       return false;
     default:
-      throw_store_error(database_, sqlite3_sql(statement_));
+      throw_store_error(database_, begin_of(sqlite3_sql(statement_)));
   }
 }
 
@@ -97,6 +126,15 @@ std::uint64_t Statement::number(int column) const {
 
 std::int64_t Statement::signed_number(int column) const {
   return sqlite3_column_int64(statement_, column);
+}
+
+std::int64_t Statement::integer(int column, std::int64_t least, std::int64_t most) const {
+  const std::int64_t value = signed_number(column);
+  const bool right = sqlite3_column_type(statement_, column) == SQLITE_INTEGER;
+  if (!right || value < least || value > most) {
+    throw_damaged(std::string{"a row has no sound "} + sqlite3_column_name(statement_, column));
+  }
+  return value;
 }
 
 bool Statement::is_null(int column) const {

@@ -33,6 +33,8 @@ class Statement {
   void run();
 
   std::uint64_t number(int column) const;
+  /// A number within its limits; anything else is damage. Throws StoreError.
+  std::int64_t integer(int column, std::int64_t least, std::int64_t most) const;
   std::int64_t signed_number(int column) const;
   bool is_null(int column) const;
   std::string_view blob(int column) const;  ///< valid until the next step or reset
@@ -56,6 +58,8 @@ class Query {
   Statement& statement_;
 };
 
+/// Says what is wrong with the store, and that a new one can be made.
+[[noreturn]] void throw_damaged(const std::string& what);
 [[noreturn]] void throw_store_error(sqlite3* database, const std::string& what);
 void execute(sqlite3* database, const char* sql);
 

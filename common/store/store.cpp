@@ -1,56 +1,28 @@
 #include "common/store/store.h"
 
-#include "common/base/os.h"
 #include "common/base/shard.h"
 #include "common/store/database.h"
+#include "common/store/read_only.h"
 
 namespace lefting::store {
 
-namespace {
-
-// More than any crash can lose, and little enough for two million crashes within 2^53.
-constexpr std::uint64_t kSequenceJump = std::uint64_t{1} << 32;
-
-std::string boot_id() {
-  auto text = read_file("/proc/sys/kernel/random/boot_id");
-  return text.ok() ? text.take().substr(0, 36) : std::string{};
-}
-
-}  // namespace
-
-Store::Store(const std::string& path) : database_{std::make_unique<Database>(path)} {}
+Store::Store(const std::string& path, Access access) : path_{path}, access_{access} { open(); }
 Store::~Store() = default;
 
-void Store::begin_instance() {
-  Transaction transaction{*this};
-  const std::string now = boot_id();
-  if (database_->read_fact("boot") == now) return;
-  Statement& set = database_->set_fact;
-  set.bind_text(1, "boot").bind_text(2, now);
-  set.run();
-  // A new store has said nothing yet, so nothing can be lost.
-  const std::uint64_t last = database_->read_counter("sequence");
-  if (last != 0) database_->write_counter("sequence", last + kSequenceJump);
-  transaction.commit();
+void Store::close() {
+  const std::lock_guard lock{mutex_};
+  database_.reset();
 }
 
-IndexId Store::index_id() {
+void Store::open() {
   const std::lock_guard lock{mutex_};
-  const auto id = parse_index_id(database_->read_fact("index"));
-  if (!id) throw StoreError("the store has lost its index id", true);
-  return *id;
+  if (database_) return;
+  opened_mark_ = file_mark(path_);  // before it is opened: what changes from now on is noticed
+  database_ = std::make_unique<Database>(path_, access_);
 }
 
-bool Store::has_share() {
-  const std::lock_guard lock{mutex_};
-  return !database_->read_fact("share").empty();
-}
-
-void Store::note_share() {
-  const std::lock_guard lock{mutex_};
-  Statement& set = database_->set_fact;
-  set.bind_text(1, "share").bind_text(2, "marked");
-  set.run();
+bool Store::is_outdated() const {
+  return is_immutable(database_->raw) && opened_mark_ != file_mark(path_);
 }
 
 std::uint64_t Store::last_sequence() {
@@ -67,7 +39,11 @@ void Store::for_each_in_shard(std::size_t shard, const EmitRecord& emit) {
   const std::lock_guard lock{mutex_};
   Query query{database_->shard};
   query->bind(1, std::uint64_t{shard});
-  while (query->step()) emit(read_record(database_->shard));
+  while (query->step()) {
+    const Record record = read_record(database_->shard);
+    if (shard_of(record.entry.path) != shard) throw_damaged("a row stands in another shard");
+    emit(record);
+  }
 }
 
 std::vector<std::string> Store::paths_below(std::string_view folder) {
@@ -100,11 +76,31 @@ Store::Count Store::count() {
   return {query->number(0) - deleted, query->number(1), deleted};
 }
 
+std::uint64_t Store::count_deleted() {
+  const std::lock_guard lock{mutex_};
+  Query query{database_->count_deleted};
+  return query->step() ? query->number(0) : 0;
+}
+
+void Store::for_each_deleted(std::size_t shard, const EmitRecord& emit) {
+  const std::lock_guard lock{mutex_};
+  Query query{database_->deleted};
+  query->bind(1, std::uint64_t{shard});
+  while (query->step()) emit(read_record(database_->deleted));
+}
+
 void Store::for_each_ticket(const EmitTicket& emit) {
   const std::lock_guard lock{mutex_};
   Query query{database_->tickets};
   query->bind(1, std::uint64_t{0});
   while (query->step()) emit(read_ticket(database_->tickets));
+}
+
+void Store::for_each_ticket_in_shard(std::size_t shard, const EmitTicket& emit) {
+  const std::lock_guard lock{mutex_};
+  Query query{database_->shard_tickets};
+  query->bind(1, std::uint64_t{shard});
+  while (query->step()) emit(read_ticket(database_->shard_tickets));
 }
 
 std::vector<Ticket> Store::tickets_from(std::uint64_t id) {
@@ -113,6 +109,15 @@ std::vector<Ticket> Store::tickets_from(std::uint64_t id) {
   Query query{database_->tickets};
   query->bind(1, id);
   while (query->step()) out.push_back(read_ticket(database_->tickets));
+  return out;
+}
+
+std::vector<Ticket> Store::tickets_after(std::uint64_t id, std::size_t most) {
+  const std::lock_guard lock{mutex_};
+  std::vector<Ticket> out;
+  Query query{database_->tickets_after};
+  query->bind(1, id).bind(2, std::uint64_t{most});
+  while (query->step()) out.push_back(read_ticket(database_->tickets_after));
   return out;
 }
 

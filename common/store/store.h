@@ -12,6 +12,7 @@
 
 #include "common/base/entry.h"
 #include "common/base/result.h"
+#include "common/store/file_mark.h"
 
 namespace lefting::store {
 
@@ -25,17 +26,33 @@ class StoreError : public std::runtime_error {
 
 class Transaction;
 
+/// What may become of a store's files.
+enum class Access {
+  write,  ///< made where they are missing, brought up to date
+  read,   ///< of a store that other programs write to: only read
+  look,   ///< of one that nobody has open: not even -wal and -shm are made. See is_outdated()
+};
+
 /// The durable copy (SQLite, WAL): records, tickets, peers. Tables: docs/STATE.md.
 ///
 /// One connection, one mutex: any thread may call any function; a Transaction holds the mutex.
 /// Functions that read see the last commit of any process. All throw StoreError.
 class Store {
  public:
-  /// Opens or makes it. Throws StoreError: no SQLite file, a foreign one, one of a newer version.
-  explicit Store(const std::string& path);
+  /// Throws StoreError: no SQLite file, a foreign one, one of a newer version; where it is only
+  /// read also that it is missing, or of an older one.
+  explicit Store(const std::string& path, Access access = Access::write);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
+
+  /// Lets go of the files until open(); nothing may be asked of it meanwhile.
+  void close();
+  /// As the constructor; does nothing where it is open.
+  void open();
+  /// True where Access::look has met a change: what was read since it was opened may be half old
+  /// and half new, so close(), open() and read again.
+  bool is_outdated() const;
 
   /// Notes that an instance starts on it. After a crash of the machine (not of a process) the
   /// last commits may be lost and peers may know sequence numbers that this store does not: the
@@ -46,6 +63,14 @@ class Store {
   /// Whether a share has been marked as this index's (share/marker.h).
   bool has_share();
   void note_share();
+  /// False: the machine was started anew since the last begin_instance().
+  bool is_of_this_boot();
+  /// What this index puts into versions (sync/writer.h); nothing before its first start.
+  std::optional<ShortId> writer();
+  /// `adopting`: what it finds in the share may be older than what the peers have.
+  void set_writer(ShortId writer, bool adopting);
+  bool is_adopting();
+  void end_adoption();            ///< the whole share has been seen
   std::uint64_t last_sequence();  ///< the highest given so far
 
   std::optional<Record> find(std::string_view path);
@@ -61,10 +86,15 @@ class Store {
     std::uint64_t deleted = 0;
   };
   Count count();
+  std::uint64_t count_deleted();  ///< tombstones; costs little
+  void for_each_deleted(std::size_t shard, const EmitRecord& emit);
 
   using EmitTicket = std::function<void(const Ticket&)>;
   void for_each_ticket(const EmitTicket& emit);  ///< by id
+  void for_each_ticket_in_shard(std::size_t shard, const EmitTicket& emit);
   std::vector<Ticket> tickets_from(std::uint64_t id);
+  /// Tickets with an id > `id`, in its order, at most `most`.
+  std::vector<Ticket> tickets_after(std::uint64_t id, std::size_t most);
   std::optional<Ticket> find_ticket(std::string_view path);
 
   std::vector<Peer> peers();
@@ -72,6 +102,9 @@ class Store {
  private:
   friend class Transaction;
   struct Database;
+  std::string path_;
+  Access access_;
+  FileMark opened_mark_;
   std::mutex mutex_;
   std::unique_ptr<Database> database_;
 };
@@ -104,11 +137,14 @@ class Transaction {
                        const std::vector<std::uint8_t>& done);
   /// Only if the path's ticket still has that id.
   void remove_ticket(std::string_view path, std::uint64_t id);
+  /// remove_ticket() if it has no source. False: it has one by now, and stays.
+  bool give_up_ticket(std::string_view path, std::uint64_t id);
 
   /// Slot -1 takes the lowest free one and sets it. Throws StoreError where all are taken.
   void put_peer(Peer& peer);
-  /// Takes it out of the list and out of every ticket's sources. What only it had is forgotten, and
-  /// the others' lists are taken anew, since they may have offered something older meanwhile.
+  /// Takes it out of the list and out of every ticket's sources. What only it had is given up by
+  /// the downloader, and the others' lists are taken anew, since they may have offered something
+  /// older meanwhile.
   void remove_peer(int slot);
   std::optional<Peer> find_peer(int slot);
   bool has_device(const DeviceId& device);  ///< in any slot

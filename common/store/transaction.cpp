@@ -5,6 +5,12 @@
 
 namespace lefting::store {
 
+namespace {
+
+std::uint64_t shard_column(std::string_view path) { return shard_of(path); }
+
+}  // namespace
+
 Transaction::Transaction(Store& store) : store_{store}, lock_{store.mutex_} {
   store_.database_->begin.run();
   try {
@@ -32,7 +38,7 @@ bool Transaction::put_record(Record& record, std::uint64_t base) {
   Store::Database& database = *store_.database_;
   const std::string version = encode_version(record.entry.version);
   Statement& put = database.put;
-  put.bind(1, std::uint64_t{shard_of(record.entry.path)}).bind_blob(2, record.entry.path);
+  put.bind(1, shard_column(record.entry.path)).bind_blob(2, record.entry.path);
   bind_entry(put, 3, record.entry, version);
   put.bind(9, next_sequence_).bind(10, record.ctime_ns).bind(11, record.inode).bind(12, base);
   put.run();
@@ -48,10 +54,12 @@ std::optional<Ticket> Transaction::find_ticket(std::string_view path) {
 bool Transaction::add_ticket(Ticket& ticket) {
   Store::Database& database = *store_.database_;
   const std::string version = encode_version(ticket.wanted.version);
+  const std::string former = encode_wishes(ticket.former);
   Statement& add = database.add_ticket;
-  add.bind_blob(1, ticket.wanted.path);
-  bind_entry(add, 2, ticket.wanted, version);
-  add.bind(8, next_ticket_).bind(9, ticket.sources).bind_blob(10, ticket.done);
+  add.bind(1, shard_column(ticket.wanted.path)).bind_blob(2, ticket.wanted.path);
+  bind_entry(add, 3, ticket.wanted, version);
+  add.bind(9, next_ticket_).bind(10, ticket.sources).bind_blob(11, ticket.done);
+  add.bind_blob(12, former);
   add.run();
   if (sqlite3_changes(database.raw) == 0) return false;
   ticket.id = next_ticket_++;
@@ -60,7 +68,7 @@ bool Transaction::add_ticket(Ticket& ticket) {
 
 void Transaction::put_ticket(Ticket& ticket) {
   Statement& drop = store_.database_->drop_path;
-  drop.bind_blob(1, ticket.wanted.path);
+  drop.bind(1, shard_column(ticket.wanted.path)).bind_blob(2, ticket.wanted.path);
   drop.run();
   add_ticket(ticket);
 }
@@ -68,21 +76,30 @@ void Transaction::put_ticket(Ticket& ticket) {
 void Transaction::set_ticket_sources(std::string_view path, std::uint64_t id,
                                      std::uint64_t sources) {
   Statement& set = store_.database_->set_sources;
-  set.bind(1, sources).bind_blob(2, path).bind(3, id);
+  set.bind(1, sources).bind(2, shard_column(path)).bind_blob(3, path).bind(4, id);
   set.run();
 }
 
 void Transaction::set_ticket_done(std::string_view path, std::uint64_t id,
                                   const std::vector<std::uint8_t>& done) {
   Statement& set = store_.database_->set_done;
-  set.bind_blob(1, done).bind_blob(2, path).bind(3, id);
+  set.bind_blob(1, done).bind(2, shard_column(path)).bind_blob(3, path).bind(4, id);
   set.run();
 }
 
 void Transaction::remove_ticket(std::string_view path, std::uint64_t id) {
   Statement& remove = store_.database_->remove_ticket;
-  remove.bind_blob(1, path).bind(2, id);
+  remove.bind(1, shard_column(path)).bind_blob(2, path).bind(3, id);
   remove.run();
+}
+
+bool Transaction::give_up_ticket(std::string_view path, std::uint64_t id) {
+  Statement& give_up = store_.database_->give_up_ticket;
+  give_up.bind(1, shard_column(path)).bind_blob(2, path).bind(3, id);
+  give_up.run();
+  if (sqlite3_changes(store_.database_->raw) != 0) return true;
+  const auto left = find_ticket(path);
+  return !left || left->id != id;
 }
 
 void Transaction::put_peer(Peer& peer) {
@@ -117,7 +134,7 @@ void Transaction::remove_peer(int slot) {
   const std::uint64_t bit = std::uint64_t{1} << slot;
   database.drop_source.bind(1, bit).bind(2, bit);
   database.drop_source.run();
-  execute(database.raw, "DELETE FROM ticket WHERE sources=0; UPDATE peer SET seen=0");
+  execute(database.raw, "UPDATE peer SET seen=0");
 }
 
 std::optional<Peer> Transaction::find_peer(int slot) {

@@ -48,7 +48,9 @@ Decision decide_concurrent(const Entry& ours, const Entry& theirs) {
   const VersionVector merged = merge(ours.version, theirs.version);
   const bool wins = theirs_wins(ours, theirs);
   if (same_content(ours, theirs)) return taken(Verdict::merge, wins ? theirs : ours, merged);
-  return wins ? taken(Verdict::lose, theirs, merged) : taken(Verdict::win, ours, merged);
+  // The winner's side leaves its vector alone. Would it merge theirs, its entry would look newer
+  // than the loser, and the loser's side would take it without keeping what it had.
+  return wins ? taken(Verdict::lose, theirs, merged) : Decision{Verdict::ours_newer, {}};
 }
 
 /// Cuts UTF-8 at a character's edge where it can.

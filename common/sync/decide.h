@@ -10,21 +10,20 @@ namespace lefting::sync {
 /// What an entry of a peer means for the record that is here.
 enum class Verdict {
   same,        ///< the same version: nothing to do
-  ours_newer,  ///< the peer will take ours: nothing to do
+  ours_newer,  ///< the peer will take ours, or ours wins the conflict: nothing to do
   take,        ///< theirs takes the place of ours, or of nothing
   merge,       ///< the same content: only metadata and vector of the result
-  win,         ///< conflict, ours keeps the name and gets the result's vector
   lose,        ///< conflict, theirs takes the name; ours, where it is content, is kept beside it
 };
 
 struct Decision {
   Verdict verdict = Verdict::same;
-  Entry result;  ///< what will be recorded; only for take, merge, win, lose
+  Entry result;  ///< what will be recorded; only for take, merge, lose
 };
 
 /// Decides what `theirs` means, given `ours` (null: the path is unknown here). No I/O.
 ///
-/// `self`, `now_ms`  who takes it and when: what comes without a version gets one of the taker's.
+/// `self`, `now_ms`  the taker's writer, and when: what comes without a version gets one of it.
 /// Source            docs/PROTOCOL.md, "Which one is newer" and "Conflicts".
 Decision decide(const Entry* ours, const Entry& theirs, ShortId self, std::uint64_t now_ms);
 

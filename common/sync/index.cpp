@@ -1,32 +1,36 @@
 #include "common/sync/index.h"
 
 #include "common/base/log.h"
+#include "common/state/layout.h"
 
 namespace lefting::sync {
+
+using state::FaultPoint;
 
 Index::Index(store::Store& store, state::Dictionary& dictionary, state::TicketQueue& tickets,
              state::Inflight& inflight)
     : store_{store}, dictionary_{dictionary}, tickets_{tickets}, inflight_{inflight} {}
 
-void Index::replay() {
+bool Index::replay() {
   const std::lock_guard turn{turn_};
-  if (const std::uint64_t from = inflight_.sequence.load(); from != 0) {
+  const std::uint64_t sequence = inflight_.sequence.load();
+  const std::uint64_t ticket = inflight_.ticket.load();
+  if (sequence != 0) {
     std::vector<Record> records;
-    store_.changes_after(from - 1, SIZE_MAX >> 1, [&](const Record& r) { records.push_back(r); });
+    store_.changes_after(sequence - 1, SIZE_MAX >> 1,
+                         [&](const Record& record) { records.push_back(record); });
     log_info("applying {} records that a predecessor had only stored", records.size());
     for (const Record& record : records) {
-      // A full segment is said where it is met next; what the store has stays right.
-      if (!dictionary_.apply(record)) break;
+      note_room(dictionary_.apply(record));
+      pass(FaultPoint::replaying);
     }
     inflight_.sequence.store(0);
   }
-  if (const std::uint64_t from = inflight_.ticket.load(); from != 0) {
-    static_cast<void>(apply_tickets(store_.tickets_from(from)));
-  }
+  if (ticket != 0) apply_tickets(store_.tickets_from(ticket));
+  return sequence != 0 || ticket != 0;
 }
 
-Result<std::vector<bool>> Index::commit(std::vector<Change>& changes,
-                                        const std::vector<TicketRef>& finished) {
+std::vector<bool> Index::commit(std::vector<Change>& changes, std::vector<TicketRef> finished) {
   const std::lock_guard turn{turn_};
   std::vector<bool> written;
   written.reserve(changes.size());
@@ -39,26 +43,42 @@ Result<std::vector<bool>> Index::commit(std::vector<Change>& changes,
         transaction.remove_ticket(change.record.entry.path, change.ticket);
       }
     }
-    for (const TicketRef& ticket : finished) transaction.remove_ticket(ticket.path, ticket.id);
+    std::erase_if(finished, [&](const TicketRef& ticket) {
+      if (ticket.unwanted) return !transaction.give_up_ticket(ticket.path, ticket.id);
+      transaction.remove_ticket(ticket.path, ticket.id);
+      return false;
+    });
+    pass(FaultPoint::records_inflight);
     transaction.commit();
   }
-  Status applied;
+  pass(FaultPoint::records_committed);
   for (std::size_t i = 0; i < changes.size(); ++i) {
     if (!written[i]) continue;
     const Change& change = changes[i];
-    if (auto one = dictionary_.apply(change.record); !one) applied = one.error();
+    note_room(dictionary_.apply(change.record));
     if (change.ticket != 0) tickets_.remove(change.record.entry.path, change.ticket);
+    pass(FaultPoint::records_half);
   }
   for (const TicketRef& ticket : finished) tickets_.remove(ticket.path, ticket.id);
+  pass(FaultPoint::records_applied);
   inflight_.sequence.store(0);
-  if (!applied) return applied.error();
   return written;
 }
 
-Status Index::apply_tickets(const std::vector<Ticket>& tickets) {
-  auto applied = tickets_.put(tickets);
-  if (applied) inflight_.ticket.store(0);  // else a successor tries again
-  return applied;
+void Index::apply_tickets(const std::vector<Ticket>& tickets) {
+  pass(FaultPoint::tickets_committed);
+  note_room(tickets_.put(tickets));
+  pass(FaultPoint::tickets_applied);
+  inflight_.ticket.store(0);
 }
+
+template <class Outcome>
+void Index::note_room(const Outcome& applied) {
+  if (applied || said_full_.exchange(true)) return;
+  log_error("{}; until then the store is asked for what is not in it, which is slower",
+            applied.error().text());
+}
+
+void Index::pass(FaultPoint point) { state::fault_point(dictionary_.segment().layout(), point); }
 
 }  // namespace lefting::sync

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <string>
@@ -9,6 +10,7 @@
 #include "common/base/entry.h"
 #include "common/base/result.h"
 #include "common/state/dictionary.h"
+#include "common/state/fault_point.h"
 #include "common/state/role_board.h"
 #include "common/state/tickets.h"
 #include "common/store/store.h"
@@ -22,10 +24,11 @@ struct Change {
   std::uint64_t ticket = 0;  ///< the path's ticket that ends with this change; 0: none
 };
 
-/// A ticket, by what names it.
+/// A ticket that ends without a record.
 struct TicketRef {
   std::string path;
   std::uint64_t id = 0;
+  bool unwanted = false;  ///< it ends only if it has no source
 };
 
 /// Store and segment as one: writes go into the store first, then into the segment.
@@ -38,21 +41,22 @@ class Index {
   Index(store::Store& store, state::Dictionary& dictionary, state::TicketQueue& tickets,
         state::Inflight& inflight);
 
-  /// Applies to the segment what a predecessor with the same `inflight` had only committed.
-  void replay();
+  /// Applies to the segment what a predecessor with the same `inflight` had only committed. True:
+  /// there was something. Tickets that ended with it may still be there: they are decided anew.
+  bool replay();
 
   /// Writes records and drops the tickets that end with them, and those that end without one
   /// (`finished`): in one transaction, then in the segment. Records get their sequences. A change
   /// whose base is no longer the path's record is left out, and its ticket stays.
   ///
+  /// What finds no room in the segment is right in the store, which is asked for it then.
+  ///
   /// Returns   for each change, whether it was written.
-  /// Errors    the segment is full: what the store has is right, and a reload will find it.
-  Result<std::vector<bool>> commit(std::vector<Change>& changes,
-                                   const std::vector<TicketRef>& finished = {});
+  std::vector<bool> commit(std::vector<Change>& changes, std::vector<TicketRef> finished = {});
 
   /// Runs `write` in a transaction and puts the tickets that it returns into the segment.
   template <class Write>
-  Status write_tickets(Write&& write) {
+  void write_tickets(Write&& write) {
     const std::lock_guard turn{turn_};
     store::Transaction transaction{store_};
     inflight_.ticket.store(transaction.next_ticket());
@@ -60,8 +64,9 @@ class Index {
     for (const Ticket& ticket : tickets) {  // older ones too, where only sources were added
       inflight_.ticket.store(std::min(inflight_.ticket.load(), ticket.id));
     }
+    pass(state::FaultPoint::tickets_inflight);
     transaction.commit();
-    return apply_tickets(tickets);
+    apply_tickets(tickets);
   }
 
   store::Store& store() { return store_; }
@@ -69,13 +74,18 @@ class Index {
   state::TicketQueue& tickets() { return tickets_; }
 
  private:
-  Status apply_tickets(const std::vector<Ticket>& tickets);
+  void apply_tickets(const std::vector<Ticket>& tickets);
+  /// Says once that the segment is full.
+  template <class Outcome>
+  void note_room(const Outcome& applied);
+  void pass(state::FaultPoint point);
 
   store::Store& store_;
   state::Dictionary& dictionary_;
   state::TicketQueue& tickets_;
   state::Inflight& inflight_;
   std::mutex turn_;
+  std::atomic<bool> said_full_{false};
 };
 
 }  // namespace lefting::sync

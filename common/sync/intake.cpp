@@ -23,6 +23,18 @@ bool same_version(const Entry& a, const Entry& b) {
   return compare(a.version, b.version) == Order::equal;
 }
 
+/// What a ticket in the place of `old` must know of it.
+std::vector<Entry> former_wishes(const Ticket& old) {
+  std::vector<Entry> former = old.former;
+  if (old.wanted.hash || old.wanted.deleted) {
+    former.push_back(old.wanted);
+    former.back().path.clear();
+  }
+  // The oldest may have been begun before the downloader died, the newest after it.
+  if (former.size() > kMostFormer) former.erase(former.begin() + kMostFormer / 2);
+  return former;
+}
+
 enum class Put {
   changed,  ///< a new ticket, or a new source of one
   known,    ///< the path's ticket stands for it already
@@ -45,6 +57,7 @@ Put put_wish(store::Transaction& transaction, Ticket& ticket) {
   }
   // A wish that nobody can fulfil any more stands in nobody's way.
   if (old->sources != 0 && !supersedes(ticket.wanted, old->wanted)) return Put::refused;
+  ticket.former = former_wishes(*old);
   // The same content under a newer version: its sources and blocks are as good as before.
   if (old->wanted.hash && old->wanted.hash == ticket.wanted.hash) {
     ticket.done = old->done;
@@ -80,7 +93,6 @@ Result<Taken> Intake::take(int slot, const wire::Greeting& greeting,
 
   Taken taken;
   std::vector<Entry> wanted;
-  Status stored;
   const std::uint64_t now = wall_ms();
   const auto take_entry = [&](Entry&& entry) {
     ++taken.entries;
@@ -94,13 +106,12 @@ Result<Taken> Intake::take(int slot, const wire::Greeting& greeting,
     const auto verdict = decide(ours ? &ours->entry : nullptr, entry, self_, now).verdict;
     if (verdict == Verdict::same || verdict == Verdict::ours_newer) return;
     wanted.push_back(std::move(entry));
-    if (wanted.size() >= kWishesATransaction && stored) stored = want(slot, wanted, taken);
+    if (wanted.size() >= kWishesATransaction) want(slot, wanted, taken);
   };
   const Status read =
       page.empty() ? Status{} : wire::decode_entry_list(page, take_entry, taken.rejected);
-  if (stored && !wanted.empty()) stored = want(slot, wanted, taken);
+  if (!wanted.empty()) want(slot, wanted, taken);
   if (!read) return read.error();
-  if (!stored) return stored.error();
   update_peer(index_.store(), peers_, slot, [&](Peer& peer) {
     if (greeting.index) take_range(peer, *greeting.index);
     taken.seen = peer.seen;
@@ -108,8 +119,8 @@ Result<Taken> Intake::take(int slot, const wire::Greeting& greeting,
   return taken;
 }
 
-Status Intake::want(int slot, std::vector<Entry>& wanted, Taken& taken) {
-  auto stored = index_.write_tickets([&](store::Transaction& transaction) {
+void Intake::want(int slot, std::vector<Entry>& wanted, Taken& taken) {
+  index_.write_tickets([&](store::Transaction& transaction) {
     std::vector<Ticket> tickets;
     for (Entry& entry : wanted) {
       Ticket ticket;
@@ -123,7 +134,6 @@ Status Intake::want(int slot, std::vector<Entry>& wanted, Taken& taken) {
     return tickets;
   });
   wanted.clear();
-  return stored;
 }
 
 }  // namespace lefting::sync

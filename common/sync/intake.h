@@ -26,7 +26,7 @@ struct Taken {
 /// Any thread may call; throws StoreError.
 class Intake {
  public:
-  /// `self`: our own short ID. All must outlive the intake.
+  /// `self`: the writer of our index. All must outlive the intake.
   Intake(Index& index, state::PeerList& peers, ShortId self);
 
   /// Takes one page of the peer in `slot`. When it returns, its tickets are safely stored.
@@ -37,7 +37,7 @@ class Intake {
   Result<Taken> take(int slot, const wire::Greeting& greeting, std::span<const std::byte> data);
 
  private:
-  Status want(int slot, std::vector<Entry>& wanted, Taken& taken);
+  void want(int slot, std::vector<Entry>& wanted, Taken& taken);
 
   Index& index_;
   state::PeerList& peers_;

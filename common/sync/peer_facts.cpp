@@ -23,6 +23,7 @@ bool update_peer(store::Store& store, state::PeerList& peers, int slot,
     transaction.put_peer(*peer);
     transaction.commit();
   }
+  peers.pass(state::FaultPoint::peer_committed);
   peers.put(*peer);
   return true;
 }

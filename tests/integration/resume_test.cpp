@@ -110,6 +110,18 @@ TEST_CASE("resume: a partial file that was tampered with is noticed and fetched 
   CHECK(node.read("big") == source.content());
 }
 
+TEST_CASE("resume: when its only source is removed a wish is given up, and its partial file goes") {
+  HoldingPeer source{12, 5};
+  Node node{true};
+  node.start({source.peer.address()});
+  REQUIRE(eventually([&] { return done_bytes(node) == 5 * kMiB; }));
+  REQUIRE(node.supervisor({"peer", "remove", source.peer.address()}).code == 0);
+  // It waits for the source's answer; its successor looks at the ticket anew.
+  send_signal(node.role_pid("downloader"), SIGKILL);
+  CHECK(eventually([&] { return node.tree().empty(); }));
+  CHECK(eventually([&] { return node.dump()["tickets"].Empty(); }));
+}
+
 TEST_CASE("restart: each role, and all of them, die during a transfer, and the file arrives") {
   Node a;
   Node b;

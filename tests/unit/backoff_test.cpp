@@ -18,6 +18,17 @@ std::vector<std::uint64_t> waits(Backoff& backoff, int count) {
 
 }  // namespace
 
+TEST_CASE("Allowance: a burst is free, then one for each refill, and rest fills it again") {
+  lefting::supervisor::Allowance allowance{3, 1000};
+  for (int i = 0; i < 3; ++i) CHECK(allowance.take(5000) == 0);
+  CHECK(allowance.take(5000) == 1000);
+  CHECK(allowance.take(6000) == 1000);
+  CHECK(allowance.take(6400) == 1600);
+  CHECK(allowance.take(10000) == 0);
+  for (int i = 0; i < 3; ++i) CHECK(allowance.take(1000000) == 0);
+  CHECK(allowance.take(1000000) == 1000);
+}
+
 TEST_CASE("Backoff: a role is started again at once, then after 0.1 s doubling to 30 s") {
   Backoff backoff{kRoleBackoff};
   CHECK(waits(backoff, 12) == std::vector<std::uint64_t>{0, 100, 200, 400, 800, 1600, 3200, 6400,

@@ -1,6 +1,7 @@
 // Our changes as pages, and a peer's pages as tickets.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -171,13 +172,8 @@ TEST_CASE_FIXTURE(
   load_all();
   sync::Intake intake{index, peers, test::device('Z')};
   const Entry wanted = test::entry("f", 1, {{test::device('A'), 1}});
-  {
-    // As a hello child leaves it that dies right after its commit.
-    Ticket ticket{.id = 0, .wanted = wanted, .sources = std::uint64_t{1} << slot, .done = {}};
-    store::Transaction transaction{store};
-    transaction.add_ticket(ticket);
-    transaction.commit();
-  }
+  // As a hello child leaves it that dies right after its commit.
+  store_ticket(wanted, std::uint64_t{1} << slot);
   CHECK_FALSE(tickets.find("f").has_value());
   CHECK(take(intake, slot, {wanted}).wishes == 0);
   CHECK(tickets.find("f").has_value());
@@ -199,6 +195,96 @@ TEST_CASE_FIXTURE(SyncFixture,
   }
   take(intake, here, {older});
   CHECK(tickets.find("f")->ticket.wanted == older);
+}
+
+TEST_CASE_FIXTURE(SyncFixture, "intake: a ticket remembers the wishes that it replaced") {
+  const int slot = add_peer('a');
+  sync::Intake intake{index, peers, test::device('Z')};
+  std::vector<Entry> replaced;  // without their path, as a ticket keeps them
+  for (int content = 0; content < 80; ++content) {
+    CAPTURE(content);
+    const std::uint64_t counter = static_cast<std::uint64_t>(content) + 1;
+    Entry wish = test::entry("f", content, {{test::device('A'), counter}});
+    CHECK(take(intake, slot, {wish}).wishes == 1);
+    const auto stored = store.find_ticket("f");
+    REQUIRE(stored.has_value());
+    CHECK(stored->wanted == wish);
+    const std::vector<Entry>& former = stored->former;
+    if (replaced.size() <= kMostFormer) {
+      CHECK(former == replaced);
+    } else {  // the oldest and the newest ones
+      constexpr std::size_t kHalf = kMostFormer / 2;
+      REQUIRE(former.size() == kMostFormer);
+      CHECK(std::equal(former.begin(), former.begin() + kHalf, replaced.begin()));
+      CHECK(std::equal(former.begin() + kHalf, former.end(), replaced.end() - kHalf));
+    }
+    wish.path.clear();
+    replaced.push_back(wish);
+  }
+}
+
+TEST_CASE_FIXTURE(SyncFixture,
+                  "intake: a former wish is a deletion, or content that its hash can prove") {
+  const int slot = add_peer('a');
+  sync::Intake intake{index, peers, test::device('Z')};
+  const auto version = [](std::uint64_t counter) {
+    return VersionVector{{test::device('A'), counter}};
+  };
+  record(test::entry("f", 0, version(1)));
+  Entry unhashed = test::entry("f", 1, version(2));
+  unhashed.hash.reset();
+  Entry known = test::entry("f", 2, version(3));
+  Entry deletion = test::tombstone("f", version(4));
+  for (const Entry& wish : {unhashed, known, deletion, test::entry("f", 5, version(5))}) {
+    CHECK(take(intake, slot, {wish}).wishes == 1);
+  }
+  known.path.clear();
+  deletion.path.clear();
+  CHECK(store.find_ticket("f")->former == std::vector{known, deletion});
+}
+
+TEST_CASE_FIXTURE(SyncFixture, "intake: a new source leaves a ticket its former wishes") {
+  const int first = add_peer('a');
+  const int second = add_peer('b');
+  sync::Intake intake{index, peers, test::device('Z')};
+  const Entry newer = test::entry("f", 2, {{test::device('A'), 2}});
+  take(intake, first, {test::entry("f", 1, {{test::device('A'), 1}})});
+  take(intake, first, {newer});
+  CHECK(take(intake, second, {newer}).wishes == 1);
+  const auto stored = store.find_ticket("f");
+  CHECK(stored->sources == 0b11);
+  REQUIRE(stored->former.size() == 1);
+  CHECK(stored->former[0].hash == test::hash_of(1));
+}
+
+TEST_CASE_FIXTURE(SyncFixture,
+                  "intake: what takes the place of a wish without a source remembers it too") {
+  const int gone = add_peer('a');
+  const int here = add_peer('b');
+  sync::Intake intake{index, peers, test::device('Z')};
+  take(intake, gone, {test::entry("f", 2, {{test::device('A'), 2}})});
+  {
+    store::Transaction transaction{store};
+    transaction.remove_peer(gone);
+    transaction.commit();
+  }
+  CHECK(store.find_ticket("f")->sources == 0);
+  const Entry older = test::entry("f", 1, {{test::device('A'), 1}});
+  CHECK(take(intake, here, {older}).wishes == 1);
+  const auto stored = store.find_ticket("f");
+  CHECK(stored->wanted == older);
+  CHECK(stored->sources == std::uint64_t{1} << here);
+  REQUIRE(stored->former.size() == 1);
+  CHECK(stored->former[0].hash == test::hash_of(2));
+}
+
+TEST_CASE_FIXTURE(SyncFixture, "intake: what a path has as a tombstone only is compared as well") {
+  const int slot = add_peer('a');
+  sync::Intake intake{index, peers, test::device('Z')};
+  record(test::tombstone("f", {{test::device('A'), 2}}));
+  CHECK(take(intake, slot, {test::entry("f", 1, {{test::device('A'), 1}})}).wishes == 0);
+  CHECK(take(intake, slot, {test::tombstone("f", {{test::device('A'), 2}})}).wishes == 0);
+  CHECK(take(intake, slot, {test::entry("f", 1, {{test::device('A'), 3}})}).wishes == 1);
 }
 
 TEST_CASE("take_greeting: an address that the user gave stays, a learned one follows the peer") {

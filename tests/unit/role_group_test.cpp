@@ -88,23 +88,48 @@ TEST_CASE("RoleGroup: a role that is killed is started again at once, and alone"
   CHECK(fixture.slot(Role::listener).restarts == 0);
 }
 
-TEST_CASE("RoleGroup: a second death soon after waits 0.1 s, one after 60 s of health does not") {
+TEST_CASE(
+    "RoleGroup: one that did its work until it died starts at once, 20 times, then once a s") {
   Fixture fixture;
   fixture.start();
-  ::kill(fixture.slot(Role::scanner).pid, SIGKILL);
-  fixture.await([&] { return fixture.slot(Role::scanner).restarts == 1; });
-  fixture.await([&] { return fixture.group.all_ready(); });
+  for (std::uint32_t deaths = 1; deaths <= 20; ++deaths) {
+    CAPTURE(deaths);
+    ::kill(fixture.slot(Role::scanner).pid, SIGKILL);
+    fixture.await([&] { return fixture.slot(Role::scanner).restarts == deaths; });
+    fixture.await([&] { return fixture.group.all_ready(); });
+  }
   ::kill(fixture.slot(Role::scanner).pid, SIGKILL);
   fixture.await([&] { return fixture.slot(Role::scanner).state == RoleState::backoff; });
-  CHECK(fixture.group.next_due_ms() == fixture.now_ms + 100);
-  fixture.turn(99);
-  CHECK(fixture.slot(Role::scanner).restarts == 1);
+  CHECK(fixture.group.next_due_ms() == fixture.now_ms + 1000);
+  fixture.turn(999);
+  CHECK(fixture.slot(Role::scanner).restarts == 20);
   fixture.turn(1);
-  CHECK(fixture.slot(Role::scanner).restarts == 2);
-  fixture.await([&] { return fixture.group.all_ready(); });
-  fixture.now_ms += 60000;
+  CHECK(fixture.slot(Role::scanner).restarts == 21);
+}
+
+TEST_CASE("RoleGroup: one that dies before it is ready waits longer each time") {
+  Fixture fixture;
+  fixture.scripts[0] = "exit 1";
+  fixture.group.start_all(fixture.now_ms);
+  fixture.await([&] { return fixture.slot(Role::scanner).restarts == 1; });
+  fixture.await([&] { return fixture.slot(Role::scanner).state == RoleState::backoff; });
+  CHECK(fixture.group.next_due_ms() == fixture.now_ms + 100);
+  fixture.turn(100);
+  fixture.await([&] { return fixture.slot(Role::scanner).state == RoleState::backoff; });
+  CHECK(fixture.group.next_due_ms() == fixture.now_ms + 200);
+}
+
+TEST_CASE("RoleGroup: a death is told once, a role that leaves when asked is no death") {
+  Fixture fixture;
+  fixture.start();
+  CHECK_FALSE(fixture.group.take_bereaved());
+  fixture.group.restart(Role::listener, fixture.now_ms);
+  fixture.await([&] { return fixture.group.restarted(Role::listener).has_value(); });
+  CHECK_FALSE(fixture.group.take_bereaved());
   ::kill(fixture.slot(Role::scanner).pid, SIGKILL);
-  fixture.await([&] { return fixture.slot(Role::scanner).restarts == 3; });
+  fixture.await([&] { return fixture.slot(Role::scanner).restarts == 1; });
+  CHECK(fixture.group.take_bereaved());
+  CHECK_FALSE(fixture.group.take_bereaved());
 }
 
 TEST_CASE("RoleGroup: exit code 100 is final until somebody restarts the role") {

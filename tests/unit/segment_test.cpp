@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -13,6 +14,7 @@
 #include <utility>
 
 #include "common/base/os.h"
+#include "common/base/shard.h"
 #include "common/state/layout.h"
 #include "common/state/role_board.h"
 
@@ -50,9 +52,31 @@ TEST_CASE("Segment: a new one has its own generation and little memory behind it
   const Segment other = Segment::create(kLimit);
   CHECK(one.generation().value != 0);
   CHECK_FALSE(one.generation() == other.generation());
-  CHECK(one.size_bytes() >= 5 * kLimit);
-  CHECK(one.used_bytes() == sizeof(Layout));
+  CHECK(one.size_bytes() >= 16 * kLimit);
+  CHECK(one.used_bytes() == sizeof(Layout) + 2 * kShards * kFirstArenaBytes);
+  CHECK(one.used_bytes() < 3 << 20);
   CHECK((::fcntl(one.fd(), F_GETFD) & FD_CLOEXEC) != 0);
+}
+
+TEST_CASE("Segment: each part has its own place, whole pages, and its first memory") {
+  for (const std::size_t limit : {std::size_t{1}, std::size_t{4} << 20, kLimit}) {
+    CAPTURE(limit);
+    const Segment segment = Segment::create(limit);
+    std::uint64_t end = sizeof(Layout);
+    const auto check = [&](const ArenaControl& arena) {
+      REQUIRE(arena.offset == end);
+      REQUIRE(arena.offset % kPageBytes == 0);
+      REQUIRE(arena.stride >= kFirstArenaBytes);
+      REQUIRE(arena.committed.load() == kFirstArenaBytes);
+      end += arena.stride;
+    };
+    for (const ShardControl& shard : segment.layout().shards) check(shard.arena);
+    for (const TicketControl& shard : segment.layout().tickets) check(shard.arena);
+    CHECK(end == segment.size_bytes());
+    struct stat status {};
+    REQUIRE(::fstat(segment.fd(), &status) == 0);
+    CHECK(static_cast<std::size_t>(status.st_blocks) * 512 == segment.used_bytes());
+  }
 }
 
 TEST_CASE("Segment: attached twice it is the same memory at two addresses") {
@@ -111,7 +135,9 @@ TEST_CASE("Segment: another layout, or one that is not ready, is refused and the
   CHECK(says(attempt(), "not a segment"));
   preamble = good;
   preamble.version = kLayoutVersion + 1;
-  CHECK(says(attempt(), "its layout is version 2, ours 1"));
+  CHECK(says(attempt(), "its layout is version 3, ours 2"));
+  preamble.version = kLayoutVersion - 1;
+  CHECK(says(attempt(), "its layout is version 1, ours 2"));
   preamble = good;
   preamble.layout_hash ^= 1;
   CHECK(says(attempt(), "another build"));

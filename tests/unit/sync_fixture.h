@@ -1,6 +1,8 @@
 #pragma once
 
-#include <memory>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
 
 #include "common/state/dictionary.h"
 #include "common/state/peers.h"
@@ -9,6 +11,7 @@
 #include "common/state/tickets.h"
 #include "common/store/store.h"
 #include "common/sync/index.h"
+#include "common/sync/loaders.h"
 #include "tests/unit/records.h"
 #include "tests/unit/temp_folder.h"
 
@@ -16,18 +19,15 @@ namespace lefting::test {
 
 /// A store and a segment of its own, as one program has them attached.
 struct SyncFixture {
+  explicit SyncFixture(std::size_t limit_bytes = 64u << 20)
+      : segment{state::Segment::create(limit_bytes)} {}
+
   TempFolder folder;
   store::Store store{folder / "s.db"};
-  state::Segment segment = state::Segment::create(64u << 20);
-  state::Dictionary dictionary{segment,
-                               [this](std::size_t shard, const state::Dictionary::Emit& emit) {
-                                 store.for_each_in_shard(shard, emit);
-                               }};
-  state::TicketQueue tickets{
-      segment, [this](const state::TicketQueue::Emit& emit) { store.for_each_ticket(emit); }};
-  state::PeerList peers{segment, [this](const state::PeerList::Emit& emit) {
-                          for (const Peer& peer : store.peers()) emit(peer);
-                        }};
+  state::Segment segment;
+  state::Dictionary dictionary{segment, sync::backing_of(store)};
+  state::TicketQueue tickets{segment, sync::ticket_loader(store)};
+  state::PeerList peers{segment, sync::peer_loader(store)};
   state::Inflight& inflight = state::role_inflight(segment, state::Role::listener);
   sync::Index index{store, dictionary, tickets, inflight};
 
@@ -47,13 +47,29 @@ struct SyncFixture {
     peers.put(peer);
     return peer.slot;
   }
+  /// A ticket in the store only, as a program leaves it that dies right after its commit.
+  Ticket store_ticket(const Entry& wanted, std::uint64_t sources = 1) {
+    Ticket ticket;
+    ticket.wanted = wanted;
+    ticket.sources = sources;
+    store::Transaction transaction{store};
+    transaction.add_ticket(ticket);
+    transaction.commit();
+    return ticket;
+  }
+  /// A ticket in both.
+  Ticket add_ticket(const Entry& wanted, std::uint64_t sources = 1) {
+    const Ticket ticket = store_ticket(wanted, sources);
+    static_cast<void>(tickets.put({ticket}));
+    return ticket;
+  }
   /// Records an entry as the scanner would. Returns its sequence.
   std::uint64_t record(const Entry& entry) {
     const auto old = dictionary.find(entry.path);
     std::vector<sync::Change> changes(1);
     changes[0].record.entry = entry;
     changes[0].base = old ? old->sequence : 0;
-    return index.commit(changes).value()[0] ? changes[0].record.sequence : 0;
+    return index.commit(changes)[0] ? changes[0].record.sequence : 0;
   }
 };
 

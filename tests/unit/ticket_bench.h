@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/base/entry.h"
+#include "common/base/shard.h"
 #include "common/base/unique_fd.h"
 #include "common/state/layout.h"
 #include "common/state/segment.h"
@@ -37,17 +38,30 @@ struct TicketBench {
       : segment{Segment::create(limit_bytes)} {}
 
   std::map<std::uint64_t, Ticket> store;
-  int loads = 0;
+  std::size_t loads = 0;  ///< of one shard each
   Segment segment;
   Segment again = Segment::attach(UniqueFd{::fcntl(segment.fd(), F_DUPFD_CLOEXEC, 0)}).take();
-  TicketQueue::Load load = [this](const TicketQueue::Emit& emit) {
+  TicketQueue::Load load = [this](std::size_t, const TicketQueue::Emit& emit) {
     ++loads;
     for (const auto& [id, ticket] : store) emit(ticket);
   };
   TicketQueue queue{segment, load};
   TicketQueue other{again, load};
 
-  void spoil() { segment.layout().tickets.guard.dirty.store(1); }
+  TicketControl& control(std::string_view path) { return segment.layout().tickets[shard_of(path)]; }
+  void spoil() {
+    for (TicketControl& shard : segment.layout().tickets) shard.guard.dirty.store(1);
+  }
+  /// Into the store and then into the segment.
+  Status put(const Ticket& ticket) {
+    store[ticket.id] = ticket;
+    return queue.put({ticket});
+  }
+  /// Out of both, as when its file is there.
+  bool end(const TicketView& view) {
+    store.erase(view.ticket.id);
+    return queue.remove(view.ticket.wanted.path, view.ticket.id);
+  }
 };
 
 }  // namespace lefting::state

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <random>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -27,6 +29,20 @@ std::vector<std::uint64_t> ids(const std::vector<TicketView>& views) {
 }
 
 using Ids = std::vector<std::uint64_t>;
+
+/// A path of the shard, one for each number.
+std::string path_in(std::size_t shard, std::uint64_t number, const std::string& tail = {}) {
+  for (std::uint64_t i = 0;; ++i) {
+    std::string path = std::to_string(number) + "-" + std::to_string(i) + tail;
+    if (shard_of(path) == shard) return path;
+  }
+}
+
+Ids first_ids(std::uint64_t first, std::size_t count) {
+  Ids out(count);
+  for (std::size_t i = 0; i < count; ++i) out[i] = first + i;
+  return out;
+}
 
 }  // namespace
 
@@ -133,21 +149,21 @@ TEST_CASE("TicketQueue: everything begins dirty, and the store's tickets come as
   bench.store = {{1, make_ticket("a", 1)}, {2, half}};
   CHECK(bench.queue.totals().queued == 0);
   CHECK(bench.queue.has_queued());
-  CHECK(bench.queue.totals().queued == 2);
   CHECK(bench.queue.find("b")->done_bytes == kMiB);
   CHECK(bench.queue.find("b")->ticket.done == std::vector<std::uint8_t>{1});
-  CHECK(bench.loads == 1);
+  CHECK(bench.queue.list().size() == 2);
+  CHECK(bench.loads == kShards);
 
-  REQUIRE(bench.queue.checkout(1, 1, 0).size() == 1);
+  REQUIRE(ids(bench.queue.checkout(1, 1, 0)) == Ids{1});
   bench.spoil();
   CHECK(bench.queue.find("a")->state == TicketState::queued);
-  CHECK(bench.loads == 2);
+  CHECK(bench.loads == kShards + 1);
 }
 
 TEST_CASE("TicketQueue: a load that throws leaves it dirty, and the next one heals it") {
   TicketBench bench;
   bench.store = {{1, make_ticket("a", 1)}};
-  TicketQueue broken{bench.segment, [](const TicketQueue::Emit& emit) {
+  TicketQueue broken{bench.segment, [](std::size_t, const TicketQueue::Emit& emit) {
                        emit(make_ticket("x", 9));
                        throw std::runtime_error{"store"};
                      }};
@@ -155,17 +171,136 @@ TEST_CASE("TicketQueue: a load that throws leaves it dirty, and the next one hea
   CHECK(ids(bench.queue.list()) == Ids{1});
 }
 
-TEST_CASE("TicketQueue: list gives at most so many, the earliest first") {
+TEST_CASE("TicketQueue: list gives all, the earliest first") {
   TicketBench bench;
   for (std::uint64_t id = 200; id > 0; --id) {
     REQUIRE(bench.queue.put({make_ticket("p" + std::to_string(id), id)}).ok());
   }
-  for (const std::size_t most : {0u, 1u, 7u, 199u, 200u, 201u}) {
-    CAPTURE(most);
-    const Ids found = ids(bench.other.list(most));
-    REQUIRE(found.size() == std::min<std::size_t>(most, 200));
-    for (std::size_t i = 0; i < found.size(); ++i) CHECK(found[i] == i + 1);
+  CHECK(ids(bench.other.list()) == first_ids(1, 200));
+}
+
+TEST_CASE("TicketQueue: over all shards the earliest is taken first") {
+  constexpr unsigned kSeed = 64;
+  CAPTURE(kSeed);
+  TicketBench bench;
+  std::vector<Ticket> tickets;
+  for (std::uint64_t id = 1; id <= 1000; ++id) {
+    tickets.push_back(make_ticket("p" + std::to_string(id * 37 % 1001), id));
   }
+  std::shuffle(tickets.begin(), tickets.end(), std::mt19937{kSeed});
+  REQUIRE(bench.queue.put(tickets).ok());
+  CHECK(bench.queue.list().size() == tickets.size());
+  std::uint64_t next = 1;
+  for (std::size_t most = 1; next + most <= 1000; ++most) {
+    TicketQueue& through = most % 2 != 0 ? bench.queue : bench.other;
+    REQUIRE(ids(through.checkout(most, kNoTicket, 0)) == first_ids(next, most));
+    next += most;
+  }
+}
+
+TEST_CASE("TicketQueue: the earliest is taken first, also where shards are to be loaded") {
+  TicketBench bench;
+  for (std::uint64_t id = 1; id <= 500; ++id) {
+    bench.store[id] = make_ticket("p" + std::to_string(id), id);
+  }
+  CHECK(ids(bench.queue.checkout(10, kNoTicket, 0)) == first_ids(1, 10));
+}
+
+TEST_CASE("TicketQueue: what ends or comes back in one shard changes which one is the earliest") {
+  TicketBench bench;
+  for (std::uint64_t id = 1; id <= 6; ++id)
+    REQUIRE(bench.put(make_ticket(path_in(id, id), id)).ok());
+  CHECK(bench.queue.remove(path_in(1, 1), 1));
+  CHECK(ids(bench.queue.checkout(2, 1000, 0)) == Ids{2, 3});
+  CHECK(bench.other.give_back(path_in(3, 3), 3));
+  CHECK(bench.other.put_off(path_in(2, 2), 2, 50, "busy"));
+  CHECK(ids(bench.queue.checkout(2, 1000, 49)) == Ids{3, 4});
+  CHECK(ids(bench.queue.checkout(2, 1000, 50)) == Ids{2, 5});
+  CHECK(bench.put(make_ticket(path_in(7, 7), 7)).ok());
+  CHECK(bench.put(make_ticket(path_in(6, 6), 8)).ok());  // a newer wish
+  CHECK(ids(bench.queue.checkout(9, 1000, 50)) == Ids{7, 8});
+}
+
+TEST_CASE("TicketQueue: the next retry is the soonest of all shards, and follows what ends") {
+  TicketBench bench;
+  for (std::uint64_t id = 1; id <= kShards; ++id) {
+    const std::string path = path_in(id - 1, id);
+    REQUIRE(bench.put(make_ticket(path, id)).ok());
+    REQUIRE(bench.queue.put_off(path, id, 1000 - id, "busy"));
+    REQUIRE(bench.other.next_retry() == 1000 - id);
+  }
+  for (std::uint64_t id = kShards; id > 2; --id) {
+    REQUIRE(bench.other.next_retry() == 1000 - id);
+    const std::string path = path_in(id - 1, id);
+    if (id % 3 == 0) REQUIRE(bench.queue.remove(path, id));
+    if (id % 3 == 1) REQUIRE(bench.queue.give_back(path, id));
+    if (id % 3 == 2) REQUIRE(bench.queue.put_off(path, id, kNoRetry, "nobody has it"));
+  }
+  CHECK(bench.other.next_retry() == 998u);
+  CHECK(bench.queue.checkout(1000, kNoTicket, 997).size() == 21);
+  CHECK(ids(bench.queue.checkout(1000, kNoTicket, 998)) == Ids{2});
+  CHECK(ids(bench.queue.checkout(1000, kNoTicket, 999)) == Ids{1});
+  CHECK_FALSE(bench.other.next_retry().has_value());
+}
+
+TEST_CASE("TicketQueue: what a writer that died left in a shard is looked for, without a list") {
+  TicketBench bench;
+  REQUIRE(bench.put(make_ticket("a", 5)).ok());
+  REQUIRE(bench.queue.checkout(9, 1000, 0).size() == 1);
+  CHECK_FALSE(bench.queue.has_queued());
+  const Ticket committed = make_ticket(path_in(9, 1), 6);
+  bench.store[6] = committed;
+  CHECK_FALSE(bench.other.has_queued());
+  // As it dies after the first words of a change: dirty, and nobody knows which is the earliest.
+  bench.control(committed.wanted.path).guard.dirty.store(1);
+  bench.control(committed.wanted.path).first_queued.store(0);
+  SUBCASE("by checkout") { CHECK(ids(bench.other.checkout(9, 1000, 0)) == Ids{6}); }
+  SUBCASE("by has_queued") { CHECK(bench.other.has_queued()); }
+  SUBCASE("where the shard is whole after all") {
+    bench.store.erase(6);
+    CHECK(bench.other.checkout(9, 1000, 0).empty());
+    CHECK_FALSE(bench.other.has_queued());
+  }
+}
+
+TEST_CASE("TicketQueue: a shard that becomes empty gives its memory back") {
+  TicketBench bench;
+  constexpr std::size_t kShard = 7;
+  CHECK_FALSE(bench.queue.has_queued());
+  const std::size_t empty = bench.segment.used_bytes();
+  std::vector<Ticket> tickets;
+  for (std::uint64_t id = 1; id <= 1000; ++id) {
+    tickets.push_back(make_ticket(path_in(kShard, id), id, 4000 * kMiB));
+    tickets.back().done = {1};
+    REQUIRE(bench.put(tickets.back()).ok());
+  }
+  CHECK(bench.segment.used_bytes() - empty > 500'000);
+  for (int round = 0; round < 2; ++round) {
+    CAPTURE(round);
+    for (const TicketView& view : bench.queue.checkout(1000, kNoTicket, 0)) {
+      REQUIRE(bench.end(view));
+    }
+    CHECK_FALSE(bench.other.has_queued());
+    CHECK(bench.segment.used_bytes() == empty);
+    CHECK(bench.queue.totals().bytes == 0);
+    for (const Ticket& ticket : tickets) REQUIRE(bench.put(ticket).ok());
+  }
+}
+
+TEST_CASE("TicketQueue: a peer that goes leaves what waited for it to be given up") {
+  TicketBench bench;
+  REQUIRE(bench.put(make_ticket("only its", 1, 10, 0b10)).ok());
+  REQUIRE(bench.put(make_ticket("others' too", 2, 10, 0b11)).ok());
+  REQUIRE(bench.put(make_ticket("active", 3, 10, 0b10)).ok());
+  REQUIRE(bench.queue.checkout(9, 1000, 0).size() == 3);
+  REQUIRE(bench.queue.put_off("only its", 1, kNoRetry, "away"));
+  REQUIRE(bench.queue.put_off("others' too", 2, kNoRetry, "away"));
+  bench.other.drop_source(1);
+  CHECK(bench.queue.find("active")->state == TicketState::active);
+  CHECK(bench.queue.find("others' too")->state == TicketState::waiting);
+  CHECK(bench.queue.find("others' too")->ticket.sources == 1);
+  CHECK(ids(bench.queue.checkout(9, 1000, 0)) == Ids{1});
+  CHECK(bench.queue.find("only its")->ticket.sources == 0);
 }
 
 TEST_CASE("TicketQueue: a reason is cut to 200 bytes") {
@@ -178,38 +313,99 @@ TEST_CASE("TicketQueue: a reason is cut to 200 bytes") {
   }
 }
 
-TEST_CASE("TicketQueue: where the limit is reached the tickets before are in, and work goes on") {
-  TicketBench bench{1 << 20};
+TEST_CASE("TicketQueue: what finds no room is left to the store, and put() says why") {
+  TicketBench bench{4 << 20};
   std::vector<Ticket> tickets;
-  for (std::uint64_t id = 1; id < 2000; ++id) {
+  for (std::uint64_t id = 1; id <= 3000; ++id) {
     tickets.push_back(make_ticket(std::to_string(id) + std::string(2000, 'x'), id, 1000));
+    bench.store[id] = tickets.back();
   }
   const Status done = bench.queue.put(tickets);
   REQUIRE_FALSE(done.ok());
   CHECK(done.error().text().find("segment_limit_mib") != std::string::npos);
+  CHECK(bench.other.partial_shards() > 10);
   const TicketQueue::Totals totals = bench.queue.totals();
-  CHECK(totals.queued > 300);
+  CHECK(totals.queued > 500);
+  CHECK(totals.queued < 3000);
   CHECK(totals.bytes == totals.queued * 1000);
   CHECK(bench.queue.list().size() == totals.queued);
-  const auto taken = bench.queue.checkout(2, 2000, 0);
-  REQUIRE(taken.size() == 2);
-  CHECK(bench.queue.remove(taken[0].ticket.wanted.path, 1));
-  CHECK(bench.queue.put({make_ticket(std::string(2000, 'y'), 9999)}).ok());
-  CHECK(bench.loads == 1);
+  CHECK(committed_bytes(bench.segment.layout()) <= 4 << 20);
+}
+
+TEST_CASE("TicketQueue: in a full shard a newer wish that finds no room takes the older one away") {
+  TicketBench bench{2 << 20};  // no shard gets more than its first memory
+  constexpr std::size_t kShard = 5;
+  std::uint64_t id = 1;
+  while (bench.put(make_ticket(path_in(kShard, id), id)).ok()) ++id;
+  REQUIRE(bench.queue.partial_shards() == 1);
+  Ticket newer = make_ticket(path_in(kShard, 1), 1000);
+  newer.wanted.version.resize(500);
+  bench.store.erase(1);
+  REQUIRE_FALSE(bench.put(newer).ok());
+  CHECK_FALSE(bench.queue.find(newer.wanted.path).has_value());
+  CHECK(bench.queue.find(path_in(kShard, 2)).has_value());
+}
+
+TEST_CASE("TicketQueue: with room for few every ticket has its turn when others end") {
+  // With 2 MiB no shard gets more than its first memory, with 3 MiB some do.
+  for (const std::size_t limit_mib : {2u, 3u}) {
+    CAPTURE(limit_mib);
+    constexpr unsigned kSeed = 2000;
+    CAPTURE(kSeed);
+    std::mt19937 random{kSeed};
+    TicketBench bench{limit_mib << 20};
+    constexpr std::uint64_t kTickets = 4000;
+    for (std::uint64_t id = 1; id <= kTickets; ++id) {
+      const std::string path = std::to_string(id) + std::string(random() % 1500, 'x');
+      static_cast<void>(bench.put(make_ticket(path, id, 9 * kMiB)));
+    }
+    REQUIRE(bench.queue.partial_shards() == kShards);
+    std::set<std::uint64_t> ended;
+    std::uint64_t now = 0;
+    for (std::size_t round = 0; round < 4 * kTickets && !bench.store.empty(); ++round) {
+      CAPTURE(round);
+      const auto taken = bench.other.checkout(16, kNoTicket, now += 10);
+      for (const TicketView& view : taken) {
+        const std::string& path = view.ticket.wanted.path;
+        const std::uint64_t id = view.ticket.id;
+        const std::uint64_t kind = random() % 8;
+        // A reload may have come between that had no room for this one: then it is not here.
+        if (kind < 5) {
+          ended.insert(id);
+          bench.end(view);
+        }
+        if (kind == 5) bench.queue.mark_done(path, id, random() % 9, 1);
+        if (kind == 5 || kind == 6) bench.queue.put_off(path, id, now + 25, "busy");
+        if (kind == 7) bench.queue.give_back(path, id);
+      }
+    }
+    CHECK(bench.store.empty());
+    CHECK(ended.size() == kTickets);
+    CHECK(bench.queue.list().empty());
+    CHECK(bench.queue.partial_shards() == 0);
+    CHECK(bench.queue.totals().bytes == 0);
+  }
 }
 
 TEST_CASE("TicketQueue: a bitmap that doesn't fit is not remembered, and nothing breaks") {
-  TicketBench bench{1 << 20};
+  TicketBench bench{3 << 20};
   const std::uint64_t huge = std::uint64_t{1} << 50;  // 8 MiB of bitmap
-  REQUIRE(bench.queue.put({make_ticket("a", 1, huge)}).ok());
+  REQUIRE(bench.put(make_ticket("a", 1, huge)).ok());
   CHECK(bench.queue.mark_done("a", 1, 0, 5));
   CHECK(bench.queue.find("a")->done_bytes == 0);
   Ticket begun = make_ticket("b", 2, huge);
   begun.done = {1};
-  CHECK_FALSE(bench.queue.put({begun}).ok());
-  CHECK_FALSE(bench.queue.find("b").has_value());
-  CHECK(bench.queue.totals().queued == 1);
-  CHECK(bench.loads == 1);
+  CHECK(bench.put(begun).ok());
+  CHECK(bench.queue.find("b")->done_bytes == 0);
+  CHECK(ids(bench.queue.checkout(9, kNoTicket, 0)) == Ids{1, 2});
+}
+
+TEST_CASE("TicketQueue: a ticket that is begun has its turn, also where its bitmap has no room") {
+  TicketBench bench{2 << 20};
+  Ticket begun = make_ticket("b", 2, 4096 * 1024 * kMiB);  // 32 KiB of bitmap
+  begun.done = {1};
+  static_cast<void>(bench.put(begun));
+  CHECK(ids(bench.queue.checkout(9, kNoTicket, 0)) == Ids{2});
 }
 
 TEST_CASE("TicketQueue: threads that take and put at once lose nothing") {

@@ -38,13 +38,30 @@ TEST_CASE("progress_bar: has its width, and never says more than all") {
   CHECK(progress_bar(5, 2, 4) == "[####] 100 %");
 }
 
+TEST_CASE("append_printable: what is plain stays, control bytes are visible") {
+  std::string text = ">";
+  append_printable(text, "");
+  append_printable(text, "\xc3\xa9 \xff~");
+  append_printable(text, "a\nb\x7f");
+  CHECK(text == ">\xc3\xa9 \xff~a\\x0ab\\x7f");
+}
+
+TEST_CASE("append_right: fills up to the width, and cuts nothing") {
+  std::string text = "|";
+  append_right(text, "ab", 4);
+  append_right(text, "abcde", 4);
+  CHECK(text == "|  ababcde");
+}
+
 TEST_CASE("Table: columns are aligned by characters, and control bytes are visible") {
   Table table{{{"NAME"}, {"SIZE", Table::Align::right}, {"PATH"}}};
-  CHECK(table.empty());
   table.add_row({"é", "1", "a\nb"});
   table.add_row({"longer", "1000", ""});
-  CHECK(table.lines() ==
+  CHECK(table.take_lines() ==
         std::vector<std::string>{"NAME    SIZE  PATH", "é          1  a\\x0ab", "longer  1000"});
+  table.add_row({"x", "1", "a"});
+  CHECK(table.size() == 1);
+  CHECK(table.take_lines() == std::vector<std::string>{"x          1  a"});
 }
 
 TEST_CASE("cut_to_width: never cuts within a character, never exceeds the width") {

@@ -1,0 +1,81 @@
+// What an index knows of itself: the table `fact`.
+#include "common/base/os.h"
+#include "common/store/database.h"
+#include "common/store/store.h"
+
+namespace lefting::store {
+
+namespace {
+
+// More than any crash can lose, and little enough for two million crashes within 2^53.
+constexpr std::uint64_t kSequenceJump = std::uint64_t{1} << 32;
+
+}  // namespace
+
+bool Store::is_of_this_boot() {
+  const std::lock_guard lock{mutex_};
+  const std::string stored = database_->read_fact("boot");
+  return stored.empty() || stored == boot_id();
+}
+
+void Store::begin_instance() {
+  {
+    Transaction transaction{*this};
+    const std::string now = boot_id();
+    if (database_->read_fact("boot") != now) {
+      database_->write_fact("boot", now);
+      // A new store has said nothing yet, so nothing can be lost.
+      const std::uint64_t last = database_->read_counter("sequence");
+      if (last != 0) database_->write_counter("sequence", last + kSequenceJump);
+    }
+    transaction.commit();
+  }
+  const std::lock_guard lock{mutex_};
+  // So that what was written before is safe from all that may become of the log.
+  execute(database_->raw, "PRAGMA wal_checkpoint(PASSIVE)");
+}
+
+IndexId Store::index_id() {
+  const std::lock_guard lock{mutex_};
+  const auto id = parse_index_id(database_->read_fact("index"));
+  if (!id) throw_damaged("it has lost its index id");
+  return *id;
+}
+
+bool Store::has_share() {
+  const std::lock_guard lock{mutex_};
+  return !database_->read_fact("share").empty();
+}
+
+void Store::note_share() {
+  const std::lock_guard lock{mutex_};
+  database_->write_fact("share", "marked");
+}
+
+std::optional<ShortId> Store::writer() {
+  const std::lock_guard lock{mutex_};
+  const std::string text = database_->read_fact("writer");
+  if (text.empty()) return std::nullopt;
+  const auto writer = parse_short_id(text);
+  if (!writer) throw_damaged("it has lost its writer");
+  return writer;
+}
+
+void Store::set_writer(ShortId writer, bool adopting) {
+  Transaction transaction{*this};
+  database_->write_fact("writer", to_text(writer));
+  if (adopting) database_->write_fact("adopting", "1");
+  transaction.commit();
+}
+
+bool Store::is_adopting() {
+  const std::lock_guard lock{mutex_};
+  return !database_->read_fact("adopting").empty();
+}
+
+void Store::end_adoption() {
+  const std::lock_guard lock{mutex_};
+  database_->write_fact("adopting", "");
+}
+
+}  // namespace lefting::store
