@@ -4,6 +4,7 @@
 #include <array>
 
 #include "common/base/log.h"
+#include "common/share/path.h"
 #include "common/share/traverse.h"
 
 namespace lefting::scanner {
@@ -134,12 +135,26 @@ void Scanner::traverse(const std::string& folder) {
   visitor.trouble = [](const Error& error) {
     log_warning("{}; skipped until it can be read", error.text());
   };
-  visitor.partial = [](const std::string&) {};
+  std::uint64_t left_over = 0;
+  visitor.partial = [this, &left_over](const std::string& path) {
+    left_over += is_left_over(path);
+  };
   const share::TraversalCounts counts = share::traverse(share_, folder, visitor);
   if (folder.empty()) {
     words_.skipped.store(counts.skipped);
     words_.unreadable.store(counts.unreadable);
+    words_.left_over.store(left_over);
   }
+}
+
+/// A partial file whose folder was moved, for example: nobody takes it up again. It may be the
+/// user's own, though its name is reserved, so it stays.
+bool Scanner::is_left_over(const std::string& partial_path) const {
+  const auto [folder, partial] = share::split_path(partial_path);
+  const auto name = share::whole_name(partial);
+  if (!name || instance_.tickets.find(share::join_path(folder, std::string{*name}))) return false;
+  log_info("\"{}\" belongs to no transfer; it may be removed", printable(partial_path));
+  return true;
 }
 
 bool Scanner::meet(const std::string& path, const share::FileStat& stat) {

@@ -34,6 +34,7 @@ class Scanner {
   void find_missing();
   void find_missing_in_store(std::size_t shard);
   void end_adoption_if_due();
+  bool is_left_over(const std::string& partial_path) const;
   bool meet(const std::string& path, const share::FileStat& stat);
   /// Adds a path to those to be examined; examines when there are many.
   void suspect(std::string path);

@@ -190,6 +190,7 @@ void put_counts(Json& json, const Counts& counts) {
   json.put("sent_bytes", counts.sent);
   json.put("skipped", counts.skipped);
   json.put("unreadable", counts.unreadable);
+  json.put("left_over", counts.left_over);
   json.put("watching", counts.watching);
   json.end_object();
 }

@@ -103,6 +103,11 @@ std::vector<std::string> summary_lines(View& view) {
   if (view.live()) {
     line("skipped", fmt::format("{} symlinks, devices and the like; {} unreadable", counts.skipped,
                                 counts.unreadable));
+    if (counts.left_over != 0) {
+      line("left over", fmt::format("{} partial files that no transfer owns; `supervisor logs "
+                                    "scanner` names them, and they may be removed",
+                                    counts.left_over));
+    }
     line("watch", counts.watching ? "inotify, and regular traversals" : "regular traversals only");
   }
   line("peers", fmt::format("{} of {} online", online, peers.size()));

@@ -180,6 +180,7 @@ Result<Prepared> prepare_instance(const InstancePaths& paths, Settings settings,
   if (settings.name.empty()) settings.name = host_name();
 
   settings.share = absolute_path(settings.share);
+  if (auto finished = finish_rebuild(paths); !finished) return finished.error();
   const Past past = past_of(paths, settings, rebuild);
   const bool is_first = !past.rebuild && !past.goes_on && !past.started;
   const auto share = prepare_share(settings.share, paths, is_first);

@@ -97,6 +97,19 @@ void take_over(store::Store& store, const std::vector<Peer>& peers) {
   transaction.commit();
 }
 
+/// A store that takes the old one's place when all is in it.
+std::string next_store(const InstancePaths& paths) { return paths.store() + ".new"; }
+
+/// Closed at the end, so that all of it is in the one file.
+void make_next_store(const InstancePaths& paths, const DeviceId& device,
+                     const std::optional<std::vector<Peer>>& peers) {
+  const std::string path = next_store(paths);
+  for (const char* end : {"", kBeside[0], kBeside[1]}) fs::remove(path + end);
+  store::Store store{path};
+  choose_writer(store, device, true);
+  if (peers) take_over(store, *peers);
+}
+
 std::string note_of(const Past& past, const std::string& kept_as,
                     const std::optional<std::vector<Peer>>& peers) {
   std::string note = past.rebuild ? "the index is made anew from the share"
@@ -107,6 +120,14 @@ std::string note_of(const Past& past, const std::string& kept_as,
 }
 
 }  // namespace
+
+Status finish_rebuild(const InstancePaths& paths) {
+  const std::string next = next_store(paths);
+  if (exists(paths.store()) || !exists(next)) return {};
+  if (::rename(next.c_str(), paths.store().c_str()) != 0)
+    return os_error(errno, "put in place", next);
+  return sync_folder(paths.dir);
+}
 
 Result<BegunIndex> begin_index(const InstancePaths& paths, const share::Share& share,
                                const DeviceId& device, const Past& past) {
@@ -120,18 +141,19 @@ Result<BegunIndex> begin_index(const InstancePaths& paths, const share::Share& s
   BegunIndex out;
   std::string kept_as;
   if (past.rebuild) {
+    make_next_store(paths, device, old.peers);
     auto aside = set_aside(paths);
     if (!aside) return aside.error();
     kept_as = aside.take();
+    if (auto done = finish_rebuild(paths); !done) return done.error();
   }
   out.store = std::make_unique<store::Store>(paths.store());
-  if (successor && !out.store->writer()) {
+  if (successor && (past.rebuild || !out.store->writer())) {
     out.note = note_of(past, kept_as, old.peers);
     log_info("{}", printable(out.note));
   }
   choose_writer(*out.store, device, successor);
   out.store->begin_instance();
-  if (old.peers) take_over(*out.store, *old.peers);
   return out;
 }
 

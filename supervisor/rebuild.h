@@ -24,6 +24,10 @@ struct BegunIndex {
   std::string note;  ///< for people: what became of an index that was here before; or empty
 };
 
+/// Where a rebuild has set the old store aside and died: puts the new one, which is whole, into its
+/// place.
+Status finish_rebuild(const InstancePaths& paths);
+
 /// Opens the store that an instance is to run on and settles who its index is: the one that was
 /// here, the device's first, or the successor of one that was lost or given up, which never takes
 /// what it doesn't know for a deletion or a newer version (sync/writer.h). A store that is given

@@ -192,6 +192,7 @@ void View::put_segment_words(Counts& counts) {
   const auto& scan = state::scan_words(attached_->segment);
   counts.skipped = scan.skipped.load();
   counts.unreadable = scan.unreadable.load();
+  counts.left_over = scan.left_over.load();
   counts.watching = scan.watching.load() != 0;
 }
 

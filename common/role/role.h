@@ -41,6 +41,9 @@ struct Instance {
   net::Identity identity;
   state::Segment segment;
   store::Store store;
+  /// What the segment's parts are loaded from, under their locks: a connection of its own, so that
+  /// no part waits for a transaction of this program.
+  store::Store backing;
   ShortId writer;  ///< what this index puts into versions
   state::Dictionary dictionary;
   state::TicketQueue tickets;

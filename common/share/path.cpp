@@ -5,16 +5,26 @@
 
 namespace lefting::share {
 
+namespace {
+
+constexpr std::size_t kMaxName = 255;
+
+}  // namespace
+
 bool is_partial_name(std::string_view name) { return name.ends_with(kPartialSuffix); }
 
 std::string partial_name(std::string_view name) {
-  constexpr std::size_t kMaxName = 255;
   if (name.size() + kPartialSuffix.size() <= kMaxName) {
     return std::string{name} + std::string{kPartialSuffix};
   }
   const std::string hash = fmt::format(".{:016x}", XXH3_64bits(name.data(), name.size()));
   const std::size_t room = kMaxName - hash.size() - kPartialSuffix.size();
   return std::string{name.substr(0, room)} + hash + std::string{kPartialSuffix};
+}
+
+std::optional<std::string_view> whole_name(std::string_view partial_name) {
+  if (!is_partial_name(partial_name) || partial_name.size() >= kMaxName) return std::nullopt;
+  return partial_name.substr(0, partial_name.size() - kPartialSuffix.size());
 }
 
 SplitPath split_path(std::string_view path) {

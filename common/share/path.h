@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,8 @@ bool is_partial_name(std::string_view name);
 /// The name of the partial file of `name`: NAME.lefting. Where that is beyond the 255 bytes that a
 /// name may have, the front of NAME and a hash of all of it.
 std::string partial_name(std::string_view name);
+/// The name whose partial file that is; nothing where the partial name may hold only a hash of it.
+std::optional<std::string_view> whole_name(std::string_view partial_name);
 
 struct SplitPath {
   std::string_view folder;  ///< "" for the share itself

@@ -83,11 +83,11 @@ class Traversal {
     const FileStat stat = to_file_stat(raw);
     if (stat.type == FileType::folder) return enter(item);
     if (path_ == kMarkerName) return;
-    if (stat.type == FileType::other || is_partial_name(item.d_name)) {
+    if (stat.type == FileType::other) {
       ++counts_.skipped;
-      if (stat.type == FileType::file) visitor_.partial(path_);
       return;
     }
+    if (is_partial_name(item.d_name)) return visitor_.partial(path_);
     ++counts_.files;
     if (!visitor_.file(path_, stat)) ended_ = true;
   }

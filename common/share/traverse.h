@@ -18,14 +18,14 @@ struct Visitor {
   std::function<void(const std::string& path)> folder;
   /// Something that could not be read; the traversal goes on.
   std::function<void(const Error& error)> trouble;
-  /// A `.lefting` file.
+  /// The partial file of `path`, if it is one: a file with a reserved name.
   std::function<void(const std::string& path)> partial;
 };
 
 struct TraversalCounts {
   std::uint64_t files = 0;
   std::uint64_t folders = 0;
-  std::uint64_t skipped = 0;     ///< symlinks, devices, sockets, FIFOs, partial files
+  std::uint64_t skipped = 0;     ///< symlinks, devices, sockets, FIFOs, folders with reserved names
   std::uint64_t unreadable = 0;  ///< each was told to `trouble`
 };
 

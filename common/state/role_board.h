@@ -45,6 +45,7 @@ struct ScanWords {
   std::atomic<std::uint64_t> last_ms{0};     ///< how long the last took
   std::atomic<std::uint64_t> skipped{0};     ///< symlinks, devices, sockets, reserved names in it
   std::atomic<std::uint64_t> unreadable{0};  ///< files and folders that could not be read in it
+  std::atomic<std::uint64_t> left_over{0};   ///< partial files in it that no ticket owns
   std::atomic<std::uint32_t> watching{0};    ///< 1: inotify covers the share; 0: polling only
 };
 

@@ -104,11 +104,12 @@ std::vector<Entry> decode_wishes(std::string_view blob) {
     }
     const std::uint64_t version_bytes = read_number(blob.substr(56));
     blob.remove_prefix(kFixedBytes);
-    if (version_bytes > blob.size()) break;
+    if (version_bytes > blob.size()) throw_damaged("a ticket's former wishes are cut off");
     wish.version = decode_version(blob.substr(0, version_bytes));
     blob.remove_prefix(version_bytes);
     wishes.push_back(std::move(wish));
   }
+  if (!blob.empty()) throw_damaged("a ticket's former wishes are cut off");
   return wishes;
 }
 

@@ -92,7 +92,6 @@ void Store::for_each_deleted(std::size_t shard, const EmitRecord& emit) {
 void Store::for_each_ticket(const EmitTicket& emit) {
   const std::lock_guard lock{mutex_};
   Query query{database_->tickets};
-  query->bind(1, std::uint64_t{0});
   while (query->step()) emit(read_ticket(database_->tickets));
 }
 
@@ -101,15 +100,6 @@ void Store::for_each_ticket_in_shard(std::size_t shard, const EmitTicket& emit) 
   Query query{database_->shard_tickets};
   query->bind(1, std::uint64_t{shard});
   while (query->step()) emit(read_ticket(database_->shard_tickets));
-}
-
-std::vector<Ticket> Store::tickets_from(std::uint64_t id) {
-  const std::lock_guard lock{mutex_};
-  std::vector<Ticket> out;
-  Query query{database_->tickets};
-  query->bind(1, id);
-  while (query->step()) out.push_back(read_ticket(database_->tickets));
-  return out;
 }
 
 std::vector<Ticket> Store::tickets_after(std::uint64_t id, std::size_t most) {

@@ -92,7 +92,6 @@ class Store {
   using EmitTicket = std::function<void(const Ticket&)>;
   void for_each_ticket(const EmitTicket& emit);  ///< by id
   void for_each_ticket_in_shard(std::size_t shard, const EmitTicket& emit);
-  std::vector<Ticket> tickets_from(std::uint64_t id);
   /// Tickets with an id > `id`, in its order, at most `most`.
   std::vector<Ticket> tickets_after(std::uint64_t id, std::size_t most);
   std::optional<Ticket> find_ticket(std::string_view path);

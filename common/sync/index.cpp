@@ -7,6 +7,13 @@ namespace lefting::sync {
 
 using state::FaultPoint;
 
+namespace {
+
+/// What is applied again goes through memory in such pieces, however much it is.
+constexpr std::size_t kReplayPage = 1000;
+
+}  // namespace
+
 Index::Index(store::Store& store, state::Dictionary& dictionary, state::TicketQueue& tickets,
              state::Inflight& inflight)
     : store_{store}, dictionary_{dictionary}, tickets_{tickets}, inflight_{inflight} {}
@@ -16,18 +23,36 @@ bool Index::replay() {
   const std::uint64_t sequence = inflight_.sequence.load();
   const std::uint64_t ticket = inflight_.ticket.load();
   if (sequence != 0) {
-    std::vector<Record> records;
-    store_.changes_after(sequence - 1, SIZE_MAX >> 1,
-                         [&](const Record& record) { records.push_back(record); });
-    log_info("applying {} records that a predecessor had only stored", records.size());
-    for (const Record& record : records) {
+    log_info("applying what a predecessor had only stored, from {} on", sequence);
+    replay_records(sequence - 1);
+    inflight_.sequence.store(0);
+  }
+  if (ticket != 0) {
+    replay_tickets(ticket - 1);
+    inflight_.ticket.store(0);
+  }
+  return sequence != 0 || ticket != 0;
+}
+
+void Index::replay_records(std::uint64_t after) {
+  for (std::vector<Record> page;; page.clear()) {
+    store_.changes_after(after, kReplayPage, [&](const Record& record) { page.push_back(record); });
+    for (const Record& record : page) {
       note_room(dictionary_.apply(record));
       pass(FaultPoint::replaying);
     }
-    inflight_.sequence.store(0);
+    if (page.size() < kReplayPage) return;
+    after = page.back().sequence;
   }
-  if (ticket != 0) apply_tickets(store_.tickets_from(ticket));
-  return sequence != 0 || ticket != 0;
+}
+
+void Index::replay_tickets(std::uint64_t after) {
+  for (;;) {
+    const std::vector<Ticket> page = store_.tickets_after(after, kReplayPage);
+    note_room(tickets_.put(page));
+    if (page.size() < kReplayPage) return;
+    after = page.back().id;
+  }
 }
 
 std::vector<bool> Index::commit(std::vector<Change>& changes, std::vector<TicketRef> finished) {

@@ -74,6 +74,8 @@ class Index {
   state::TicketQueue& tickets() { return tickets_; }
 
  private:
+  void replay_records(std::uint64_t after);
+  void replay_tickets(std::uint64_t after);
   void apply_tickets(const std::vector<Ticket>& tickets);
   /// Says once that the segment is full.
   template <class Outcome>

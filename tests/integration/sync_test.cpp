@@ -164,6 +164,7 @@ TEST_CASE("sync: symlinks are skipped and counted, and never followed") {
   Node a;
   Node b;
   a.write("real", "x");
+  a.write("folder/half.lefting", "of a folder that was moved");
   fs::create_symlink("/etc/hostname", a.share("link"));
   fs::create_directory_symlink("/etc", a.share("etc"));
   start_pair(a, b);
@@ -173,6 +174,8 @@ TEST_CASE("sync: symlinks are skipped and counted, and never followed") {
   CHECK(fs::is_symlink(a.share("link")));
   const Ended status = a.supervisor({"status"});
   CHECK(status.out.find("2 symlinks, devices and the like; 0 unreadable") != std::string::npos);
+  CHECK(status.out.find("1 partial files that no transfer owns") != std::string::npos);
+  CHECK(a.supervisor({"logs", "scanner"}).out.find("folder/half.lefting") != std::string::npos);
 }
 
 TEST_CASE("sync: changed on both sides while apart, the greater stamp wins and the other is kept") {

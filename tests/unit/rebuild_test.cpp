@@ -150,6 +150,36 @@ TEST_CASE("begin_index: a rebuild sets the old store aside as it is and takes it
   }
 }
 
+TEST_CASE("finish_rebuild: a rebuild that died with the old store set aside is gone on with") {
+  const Place place;
+  place.put_file();
+  IndexId next_index = 0;
+  {
+    store::Store next{place.paths.store() + ".new"};
+    next.set_writer(*parse_short_id("ABCDEFGH"), true);
+    next_index = next.index_id();
+    Peer peer;
+    peer.address = "host:1";
+    store::Transaction transaction{next};
+    transaction.put_peer(peer);
+    transaction.commit();
+  }
+  REQUIRE(finish_rebuild(place.paths).ok());
+  CHECK_FALSE(fs::exists(place.paths.store() + ".new"));
+  {
+    const BegunIndex begun = place.begin({.started = true});
+    CHECK(begun.store->index_id() == next_index);
+    CHECK(begun.store->peers().size() == 1);
+    CHECK(begun.store->is_adopting());
+  }
+  // One that died before it set the old one aside is begun anew, whatever it left.
+  std::ofstream{place.paths.store() + ".new"} << "half made";
+  REQUIRE(finish_rebuild(place.paths).ok());
+  CHECK(store::Store{place.paths.store()}.index_id() == next_index);
+  CHECK(place.begin({.rebuild = true, .started = true}).store->peers().size() == 1);
+  CHECK_FALSE(fs::exists(place.paths.store() + ".new"));
+}
+
 TEST_CASE("begin_index: an empty share without a marker is refused where there were files") {
   const Place place;
   {

@@ -119,6 +119,8 @@ TEST_CASE("store damage: rows that no program of ours has written are refused") 
   }
   CHECK(says(refusal_after("UPDATE file SET shard=(shard+1)%64 WHERE sequence=3"), "shard"));
   CHECK(says(refusal_after("UPDATE ticket SET size=-1"), "size"));
+  CHECK(says(refusal_after("UPDATE ticket SET former=x'00'"), "wishes"));
+  CHECK(says(refusal_after("UPDATE ticket SET former=zeroblob(63)||x'01'"), "wishes"));
   CHECK(says(refusal_after("UPDATE peer SET slot=64 WHERE slot=2"), "slot"));
   CHECK(says(refusal_after("UPDATE peer SET device=x'11' WHERE slot=2"), "device"));
 }
