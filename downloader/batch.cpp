@@ -21,12 +21,12 @@ bool is_stop(const Error& error) { return error.code == net::make_error_code(net
 
 }  // namespace
 
-Batch::Batch(RoleContext& context, const share::Share& share, Sources& sources)
+Batch::Batch(RoleContext& context, const share::Share& share, Sources& sources, Relists& relists)
     : context_{context},
       instance_{context.instance()},
       share_{share},
       sources_{sources},
-      site_{context, share} {}
+      site_{context, share, relists} {}
 
 std::vector<Job*> Batch::in_stage(Job::Stage stage) {
   std::vector<Job*> out;
@@ -92,6 +92,7 @@ void Batch::fetch_from(int slot, const std::vector<Job*>& jobs) {
     sources_.drop(slot, why, !is_stop(why));
   }
   for (Job* job : jobs) {
+    if (job->denied) site_.forget_source(*job, slot);
     if (job->stage == Job::Stage::fetch && job->frontier == job->blocks) {
       site_.prove(*job);
     } else {
@@ -119,15 +120,15 @@ void Batch::finish_fetched() {
 void Batch::sync_folders() {
   std::map<std::string_view, Status> folders;
   for (Job* job : in_stage(Job::Stage::record)) {
-    const std::string_view folder = share::split_path(job->path()).folder;
+    const std::string_view folder = share::split_path(job->change.record.entry.path).folder;
     auto [at, is_new] = folders.try_emplace(folder);
     if (is_new) at->second = share::sync_folder(share_, folder);
     // Not on disk, so nobody is told: the next attempt finds the file there.
     if (!at->second) job->put_off(at->second.error().text());
   }
   for (const Job& job : jobs_) {
-    if (job.stage == Job::Stage::record && job.decision.result.deleted) {
-      share_.prune(share::split_path(job.path()).folder);
+    if (job.stage == Job::Stage::record && job.plan.result.deleted) {
+      share_.prune(share::split_path(job.change.record.entry.path).folder);
     }
   }
 }
@@ -141,16 +142,19 @@ void Batch::record_all() {
     changes.push_back(std::move(job->change));
     job->stage = Job::Stage::over;  // whatever comes of it: a change is committed once
   }
+  for (Job* job : recorded) {
+    if (job->kept) site_.look_at_kept(*job);
+    if (job->kept) changes.push_back(std::move(*job->kept));
+  }
   for (Job* job : in_stage(Job::Stage::drop)) {
-    dropped.push_back({.path = job->path(), .id = job->id(), .unwanted = job->again});
+    dropped.push_back({.path = job->path(), .id = job->id(), .unwanted = job->plan.again});
     job->stage = Job::Stage::over;
   }
   if (changes.empty() && dropped.empty()) return;
   pass(state::FaultPoint::synced);
   const std::vector<bool> written = instance_.index.commit(changes, std::move(dropped));
   for (std::size_t i = 0; i < recorded.size(); ++i) {
-    // The scanner recorded something meanwhile: the ticket is decided anew.
-    if (!written[i]) recorded[i]->put_off("decided anew");
+    if (!written[i]) site_.plan_anew(*recorded[i]);
   }
   instance_.wakes.scanner.signal();  // it tells the news
 }
@@ -163,7 +167,7 @@ std::uint64_t Batch::settle_rest() {
   for (Job& job : jobs_) {
     const bool unfinished = job.stage == Job::Stage::fetch || job.stage == Job::Stage::fetched ||
                             job.stage == Job::Stage::back ||
-                            (job.stage == Job::Stage::over && job.again);
+                            (job.stage == Job::Stage::over && job.plan.again);
     if (unfinished) {
       if (job.partial) site_.save_done(job);
       instance_.tickets.give_back(job.path(), job.id());

@@ -12,7 +12,7 @@ namespace lefting::downloader {
 /// transaction, so that many small files cost little more than their bytes.
 class Batch {
  public:
-  Batch(RoleContext& context, const share::Share& share, Sources& sources);
+  Batch(RoleContext& context, const share::Share& share, Sources& sources, Relists& relists);
 
   /// Takes active tickets to their end, or puts them off, or gives them back. Throws StoreError.
   /// Returns the sources that tickets wait for now, as a mask of slots.

@@ -143,7 +143,7 @@ void Downloader::work() {
       }
       std::vector<std::string> paths;
       for (const auto& view : tickets) paths.push_back(view.ticket.wanted.path);
-      Batch batch{context_, share_, sources};
+      Batch batch{context_, share_, sources, relists_};
       // One of them may have come back since the tickets were put off: looked at once more.
       online_.fetch_and(~batch.run(std::move(tickets)));
       release(paths);

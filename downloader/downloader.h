@@ -37,6 +37,7 @@ class Downloader {
   RoleContext& context_;
   Instance& instance_;
   share::Share share_;
+  Relists relists_;
   EventFd worker_free_;
   /// Peers that have come online and whose waiting tickets were queued then.
   std::atomic<std::uint64_t> online_{0};

@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/share/hash.h"
 #include "common/share/path.h"
+#include "common/sync/copy.h"
 
 namespace lefting::downloader {
 
@@ -20,50 +21,103 @@ std::uint64_t save_interval(std::uint64_t size_bytes) {
 /// A peer may announce any size; what is noted of its blocks must stay small.
 constexpr std::uint64_t kMostBlocks = std::uint64_t{1} << 24;
 
-constexpr const char* kChangedHere = "it was changed here; waiting for the scanner to record that";
+sync::Standing standing_of(const std::optional<share::FileStat>& stat, const Record* record) {
+  if (!stat) return sync::Standing::nothing;
+  if (stat->type == share::FileType::folder) return sync::Standing::folder;
+  if (stat->type != share::FileType::file) return sync::Standing::special;
+  const bool untouched = record != nullptr && share::is_unchanged(*stat, *record);
+  return untouched ? sync::Standing::recorded : sync::Standing::other;
+}
 
 }  // namespace
 
-Worksite::Worksite(RoleContext& context, const share::Share& share)
-    : context_{context}, instance_{context.instance()}, share_{share} {}
+Worksite::Worksite(RoleContext& context, const share::Share& share, Relists& relists)
+    : context_{context}, instance_{context.instance()}, share_{share}, relists_{relists} {}
 
 void Worksite::begin(Job& job) {
   if (job.view.ticket.sources == 0) return give_up(job);
   job.record = instance_.dictionary.find(job.path());
-  job.decision = sync::decide(job.record ? &job.record->entry : nullptr, job.wanted(),
-                              instance_.writer, wall_ms());
-  switch (job.decision.verdict) {
-    case sync::Verdict::same:
-    case sync::Verdict::ours_newer:
+  const Record* record = job.record ? &*job.record : nullptr;
+  const auto stat = share_.stat(job.path());
+  sync::Here here{.record = record, .standing = sync::Standing::unknown, .hash = {}};
+  if (stat) {
+    job.found = stat.value();
+    here.standing = standing_of(job.found, record);
+    if (job.found) {
+      here.size = job.found->size;
+      here.mtime_ns = job.found->mtime_ns;
+    }
+  }
+  make_plan(job, here);
+  if (job.plan.step == sync::Step::hash) {
+    auto hash = hash_here(job);
+    if (!hash) return context_.stopping() ? job.give_back() : put_off_by(job, hash.error());
+    here.hash = hash.value();
+    make_plan(job, here);
+  }
+  if (job.plan.step == sync::Step::wait && !stat) return put_off_by(job, stat.error());
+  carry_out(job);
+}
+
+void Worksite::make_plan(Job& job, const sync::Here& here) const {
+  // Of the ticket that the store has by now, which may be a newer one: it remembers this one's too.
+  const auto former = [&] {
+    const auto stored = instance_.store.find_ticket(job.path());
+    std::vector<Entry> wishes = stored ? stored->former : std::vector<Entry>{};
+    for (Entry& wish : wishes) wish.path = job.path();
+    return wishes;
+  };
+  job.plan = sync::plan_ticket(job.wanted(), former, here, instance_.writer, wall_ms());
+}
+
+Result<Sha256> Worksite::hash_here(const Job& job) const {
+  auto fd = share_.open_file(job.path());
+  if (!fd) return fd.error();
+  return share::hash_file(fd.value().get(), [this] { return !context_.stopping(); });
+}
+
+void Worksite::carry_out(Job& job) {
+  switch (job.plan.step) {
+    case sync::Step::drop:
       job.stage = Job::Stage::drop;
       return forget_partial(job);
-    case sync::Verdict::merge:
+    case sync::Step::record:
       forget_partial(job);  // of an older wish, perhaps
-      return set_metadata(job);
-    case sync::Verdict::take:
-    case sync::Verdict::lose:
-      return job.decision.result.deleted ? remove(job) : begin_content(job);
+      return to_record(job, share::FileStat{});
+    case sync::Step::restamp:
+      forget_partial(job);
+      return restamp(job);
+    case sync::Step::remove:
+    case sync::Step::set_aside:
+      forget_partial(job);
+      return remove(job);
+    case sync::Step::fetch:
+      if (block_count(job.wanted().size) > kMostBlocks) {
+        return job.put_off("it is larger than 256 TiB");
+      }
+      // An empty folder gives way, one with something in it doesn't.
+      if (job.found && job.found->type == share::FileType::folder) job.found.reset();
+      job.stage = Job::Stage::fetch;
+      return;
+    case sync::Step::hash:  // nobody hashes twice
+    case sync::Step::wait:
+      return job.put_off(job.plan.reason);
   }
 }
 
-void Worksite::to_record(Job& job, const std::optional<share::FileStat>& stat) {
+void Worksite::to_record(Job& job, const share::FileStat& stat) {
   job.change.base = job.record ? job.record->sequence : 0;
-  job.change.ticket = job.id();
+  job.change.ticket = job.plan.again ? 0 : job.id();
   Record& made = job.change.record;
-  made.entry = job.decision.result;
+  made.entry = job.plan.result;
   if (job.hash) made.entry.hash = job.hash;
-  if (stat) {
-    made.ctime_ns = stat->ctime_ns;
-    made.inode = stat->inode;
-  } else if (job.record) {
-    made.ctime_ns = job.record->ctime_ns;
-    made.inode = job.record->inode;
-  }
+  made.ctime_ns = stat.ctime_ns;
+  made.inode = stat.inode;
   job.stage = Job::Stage::record;
 }
 
 void Worksite::put_off_by(Job& job, const Error& error) {
-  if (error.code.value() == share::kChangedMeanwhile) return job.put_off(kChangedHere);
+  if (error.code.value() == share::kChangedMeanwhile) return job.put_off(sync::kChangedHere);
   if (error.code.value() == ENOSPC || error.code.value() == EDQUOT) {
     log_warning("no space for \"{}\" ({} bytes); it is tried again", printable(job.path()),
                 job.wanted().size);
@@ -73,131 +127,123 @@ void Worksite::put_off_by(Job& job, const Error& error) {
   job.put_off(error.text());
 }
 
-void Worksite::set_metadata(Job& job) {
-  if (job.decision.result.deleted) return to_record(job, std::nullopt);
-  const auto stat = share_.stat(job.path());
-  if (!stat) return put_off_by(job, stat.error());
-  if (!stat.value()) return job.put_off(kChangedHere);
-  if (!share::is_unchanged(*stat.value(), *job.record)) return adopt(job, *stat.value());
-  const auto set = share::set_metadata(share_, job.path(), *stat.value(), job.decision.result.mode,
-                                       job.decision.result.mtime_ns);
+void Worksite::restamp(Job& job) {
+  const auto set = share::set_metadata(share_, job.path(), *job.found, job.plan.result.mode,
+                                       job.plan.result.mtime_ns);
   if (!set) return put_off_by(job, set.error());
   to_record(job, set.value());
 }
 
 void Worksite::remove(Job& job) {
-  forget_partial(job);
-  const auto stat = share_.stat(job.path());
-  if (!stat) return put_off_by(job, stat.error());
-  const auto& now = stat.value();
-  if (now && now->type == share::FileType::file) {
-    if (!job.record || !share::is_unchanged(*now, *job.record)) return adopt(job, *now);
-    Status gone;
-    if (job.decision.verdict == sync::Verdict::lose) {
-      gone = share::rename_file(share_, job.path(), *now,
-                                sync::conflict_name(job.record->entry, false));
-      if (!gone && gone.error().code.value() == EEXIST) {
-        gone = share::rename_file(share_, job.path(), *now,
-                                  sync::conflict_name(job.record->entry, true));
-      }
-    } else {
-      gone = share::remove_file(share_, job.path(), *now);
-    }
-    if (!gone) return put_off_by(job, gone.error());
+  share::FileStat stat = *job.found;
+  if (job.plan.step == sync::Step::set_aside) {
+    if (auto kept = keep(job, *job.record, stat); !kept) return put_off_by(job, kept.error());
+  }
+  if (auto gone = share::remove_file(share_, job.path(), stat); !gone) {
+    return put_off_by(job, gone.error());
   }
   to_record(job, share::FileStat{});
 }
 
-void Worksite::begin_content(Job& job) {
-  const auto stat = share_.stat(job.path());
-  if (!stat) return put_off_by(job, stat.error());
-  const auto& now = stat.value();
-  if (now && now->type == share::FileType::other) {
-    return job.put_off("a symlink or special file of that name is in the way");
+void Worksite::make_way(Job& job, const Error& why) {
+  std::string path;
+  std::optional<share::FileStat> stat;
+  for (auto slash = job.path().find('/'); slash != std::string::npos && !stat;
+       slash = job.path().find('/', slash + 1)) {
+    path = job.path().substr(0, slash);
+    const auto found = share_.stat(path);
+    if (!found) return put_off_by(job, found.error());
+    if (found.value() && found.value()->type == share::FileType::file) stat = found.value();
   }
-  if (now && now->type == share::FileType::file) {
-    if (!job.record || !share::is_unchanged(*now, *job.record)) return adopt(job, *now);
-    job.expected = now;
+  if (!stat) return put_off_by(job, why);
+  const auto record = instance_.dictionary.find(path);
+  const Record* known = record ? &*record : nullptr;
+  const sync::Here here{.record = known, .standing = standing_of(stat, known), .hash = {}};
+  job.plan = sync::plan_way(here, instance_.tickets.find(path).has_value(),
+                            {.writer = instance_.writer, .now_ms = wall_ms()});
+  if (job.plan.step == sync::Step::wait) return job.put_off(job.plan.reason);
+  job.record = record;
+  if (auto kept = keep(job, *record, *stat); !kept) return put_off_by(job, kept.error());
+  if (auto gone = share::remove_file(share_, path, *stat); !gone) {
+    return put_off_by(job, gone.error());
   }
-  if (block_count(job.wanted().size) > kMostBlocks) return job.put_off("it is larger than 256 TiB");
-  if (!now && adopt_deletion(job)) return;
-  // Where a recorded file is gone, what is newer than it may come: an edit outlives a deletion.
-  job.stage = Job::Stage::fetch;
+  log_info("\"{}\" is a folder elsewhere; the file of that name is kept beside it",
+           printable(path));
+  to_record(job, share::FileStat{});
+}
+
+Status Worksite::keep(Job& job, const Record& loser, share::FileStat& stat) {
+  for (const bool distinct : {false, true}) {
+    const std::string path = sync::conflict_path(loser.entry, distinct);
+    const auto known = instance_.dictionary.find(path);
+    sync::Copy copy = sync::plan_copy(loser.entry, path, known ? &*known : nullptr);
+    if (copy.need == sync::CopyNeed::none) return {};
+    if (copy.need == sync::CopyNeed::taken) continue;
+    const auto linked =
+        share::link_file(share_, loser.entry.path, stat, share::split_path(path).name);
+    if (!linked && linked.error().code.value() != EEXIST) return linked.error();
+    if (!linked) {
+      const auto there = share_.stat(path);
+      const bool before_a_death = there && there.value() && there.value()->inode == stat.inode;
+      if (!before_a_death) continue;
+    } else {
+      stat = linked.value();
+    }
+    job.kept.emplace();
+    job.kept->record.entry = std::move(copy.entry);
+    job.kept->record.inode = stat.inode;
+    job.kept->base = copy.base;
+    return {};
+  }
+  return os_error(EEXIST, "keep a conflict copy of", loser.entry.path);
+}
+
+void Worksite::look_at_kept(Job& job) const {
+  Record& kept = job.kept->record;
+  const auto stat = share_.stat(kept.entry.path);
+  const bool untouched = stat && stat.value() && stat.value()->inode == kept.inode &&
+                         stat.value()->size == kept.entry.size &&
+                         stat.value()->mtime_ns == kept.entry.mtime_ns;
+  if (!untouched) return job.kept.reset();  // by now it is the scanner's
+  kept.ctime_ns = stat.value()->ctime_ns;
 }
 
 /// Nobody has it any more: the peer was removed.
 void Worksite::give_up(Job& job) {
   forget_partial(job);
-  job.again = true;  // where it has a source by now
+  // Where it has a source by now it is planned anew.
+  job.plan = {.step = sync::Step::drop, .result = {}, .again = true, .reason = {}};
   job.stage = Job::Stage::drop;
 }
 
-/// What the path's tickets wanted that could be this file, by size and mtime; newest first.
-std::vector<Entry> Worksite::likely_wishes(const Job& job, const share::FileStat& stat) const {
-  std::vector<Entry> wishes = former_wishes(job);
-  wishes.push_back(job.wanted());
-  std::erase_if(wishes, [&](const Entry& wish) {
-    return stat.size != wish.size || stat.mtime_ns != wish.mtime_ns || !wish.hash || wish.deleted;
-  });
-  std::ranges::reverse(wishes);
-  return wishes;
-}
-
-/// Of the ticket that the store has by now, which may be a newer one: it remembers this one's too.
-std::vector<Entry> Worksite::former_wishes(const Job& job) const {
-  const auto stored = instance_.store.find_ticket(job.path());
-  std::vector<Entry> wishes = stored ? stored->former : std::vector<Entry>{};
-  for (Entry& wish : wishes) wish.path = job.path();
-  return wishes;
-}
-
-/// A recorded file is gone: an earlier ticket's work, perhaps, from before a death. Then that is
-/// recorded first, and is nobody's deletion.
-bool Worksite::adopt_deletion(Job& job) {
-  if (!job.record || job.record->entry.deleted) return false;
-  for (const Entry& wish : former_wishes(job)) {
-    if (!wish.deleted) continue;
-    const sync::Decision decision =
-        sync::decide(&job.record->entry, wish, instance_.writer, wall_ms());
-    if (decision.verdict != sync::Verdict::take) continue;
-    job.decision = decision;
-    job.again = true;
-    to_record(job, share::FileStat{});
-    job.change.ticket = 0;
-    return true;
-  }
-  return false;
-}
-
-/// A file that nobody has recorded: what is wanted, perhaps, or was wanted by an earlier ticket:
-/// from before a death or copied here by hand. Then it needn't be fetched, and is nobody's edit.
-void Worksite::adopt(Job& job, const share::FileStat& stat) {
-  const std::vector<Entry> wishes = likely_wishes(job, stat);
-  if (wishes.empty()) return job.put_off(kChangedHere);
-  auto fd = share_.open_file(job.path());
-  if (!fd) return put_off_by(job, fd.error());
-  const auto hash = share::hash_file(fd.value().get(), [this] { return !context_.stopping(); });
-  if (!hash) {
-    job.stage = Job::Stage::back;
-    return;
-  }
-  const auto wish = std::ranges::find(wishes, hash.value(), &Entry::hash);
-  if (wish == wishes.end()) return job.put_off(kChangedHere);
-  if (*wish != job.wanted()) {
-    job.decision =
-        sync::decide(job.record ? &job.record->entry : nullptr, *wish, instance_.writer, wall_ms());
-    const sync::Verdict verdict = job.decision.verdict;
-    if (verdict != sync::Verdict::take && verdict != sync::Verdict::lose) {
-      return job.put_off(kChangedHere);
+void Worksite::plan_anew(Job& job) {
+  const auto record = instance_.dictionary.find(job.path());
+  if (job.placed && record &&
+      sync::is_overtaken(job.wanted(), *record, instance_.writer, wall_ms())) {
+    if (auto gone = share::remove_file(share_, job.path(), *job.placed); !gone) {
+      log_info("{}", gone.error().text());
     }
-    job.again = true;
   }
-  const auto set = share::set_metadata(share_, job.path(), stat, wish->mode, wish->mtime_ns);
-  if (!set) return put_off_by(job, set.error());
-  job.hash = hash.value();
-  forget_partial(job);
-  to_record(job, set.value());
-  if (job.again) job.change.ticket = 0;
+  job.give_back();  // at once, so that the scanner leaves alone what was put in place
+}
+
+void Worksite::forget_source(Job& job, int slot) {
+  const std::uint64_t bit = std::uint64_t{1} << slot;
+  const bool is_last = (job.view.ticket.sources & ~bit) == 0;
+  if (is_last && !relists_.take()) return;
+  instance_.index.write_tickets([&](store::Transaction& transaction) {
+    auto ticket = transaction.find_ticket(job.path());
+    if (!ticket || ticket->id != job.id()) return std::vector<Ticket>{};
+    ticket->sources &= ~bit;
+    transaction.set_ticket_sources(job.path(), job.id(), ticket->sources);
+    if (is_last) transaction.forget_seen();
+    return std::vector<Ticket>{std::move(*ticket)};
+  });
+  if (!is_last) return;
+  log_info("nobody has \"{}\" as it was offered; the peers are asked anew what they have",
+           printable(job.path()));
+  instance_.peers.spoil();
+  instance_.wakes.supervisor.signal();
 }
 
 void Worksite::forget_partial(Job& job) {
@@ -211,6 +257,7 @@ void Worksite::forget_partial(Job& job) {
 void Worksite::open_partial(Job& job) {
   const bool resume = !job.view.ticket.done.empty();
   auto partial = share::PartialFile::open(share_, job.path(), job.wanted().size, resume);
+  if (!partial && partial.error().code.value() == ENOTDIR) return make_way(job, partial.error());
   if (!partial) return put_off_by(job, partial.error());
   job.partial = partial.take();
   job.blocks = block_count(job.wanted().size);
@@ -276,39 +323,27 @@ void Worksite::prove(Job& job) {
                 printable(job.path()));
     return abandon(job, "what came did not match its hash");
   }
-  if (auto finished = job.partial->finish(job.decision.result.mode, job.decision.result.mtime_ns);
+  if (auto finished = job.partial->finish(job.plan.result.mode, job.plan.result.mtime_ns);
       !finished) {
     return put_off_by(job, finished.error());
   }
   job.stage = Job::Stage::fetched;
 }
 
-Result<share::FileStat> Worksite::keep_loser(const Job& job) {
-  const Entry& loser = job.record->entry;
-  for (const bool distinct : {false, true}) {
-    const std::string name = sync::conflict_name(loser, distinct);
-    auto linked = share::link_file(share_, job.path(), *job.expected, name);
-    if (linked || linked.error().code.value() != EEXIST) return linked;
-    // Linked before a crash, perhaps.
-    const auto folder = share::split_path(job.path()).folder;
-    const auto there = share_.stat(share::join_path(folder, name));
-    if (there && there.value() && there.value()->inode == job.expected->inode) {
-      return *job.expected;
-    }
-  }
-  return os_error(EEXIST, "keep a conflict copy of", job.path());
-}
-
 void Worksite::publish(Job& job) {
-  if (job.decision.verdict == sync::Verdict::lose && job.expected) {
-    const auto linked = keep_loser(job);
-    if (!linked) return put_off_by(job, linked.error());
-    job.expected = linked.value();
+  // While it was fetched the scanner may have recorded something else.
+  const auto now = instance_.dictionary.find(job.path());
+  if ((now ? now->sequence : 0) != (job.record ? job.record->sequence : 0)) return job.give_back();
+  if (job.plan.keeps) {
+    if (auto kept = keep(job, *job.record, *job.found); !kept) {
+      return put_off_by(job, kept.error());
+    }
     log_info("\"{}\" was changed here and elsewhere; this version is kept beside it",
              printable(job.path()));
   }
-  const auto stat = job.partial->publish(job.expected);
+  const auto stat = job.partial->publish(job.found);
   if (!stat) return put_off_by(job, stat.error());
+  if (!job.found) job.placed = stat.value();
   to_record(job, stat.value());
 }
 

@@ -11,9 +11,10 @@
 #include "common/share/partial.h"
 #include "common/share/share.h"
 #include "common/state/tickets.h"
-#include "common/sync/decide.h"
 #include "common/sync/index.h"
+#include "common/sync/plan.h"
 #include "downloader/content_hasher.h"
+#include "downloader/relists.h"
 
 namespace lefting::downloader {
 
@@ -30,22 +31,24 @@ struct Job {
   };
 
   state::TicketView view;
-  std::optional<Record> record;  ///< as it was when the decision was made
-  sync::Decision decision;
+  std::optional<Record> record;          ///< as it was when the plan was made
+  std::optional<share::FileStat> found;  ///< what stood at the path then
+  sync::Plan plan;
   Stage stage = Stage::back;
   std::string reason;
   std::uint64_t retry_ms = 0;  ///< 0: by attempts; state::kNoRetry: until a source is online
 
-  std::optional<share::FileStat> expected;  ///< what must stand at the path when it is published
   std::optional<share::PartialFile> partial;
   std::unique_ptr<ContentHasher> hasher;  ///< for files of more than one block
   std::optional<Sha256> hash;             ///< of what was fetched
   std::vector<std::uint8_t> done;
   std::uint64_t blocks = 0;
-  std::uint64_t frontier = 0;       ///< blocks before this are all done
-  std::uint64_t unsaved_bytes = 0;  ///< fetched since `done` was stored
-  bool again = false;  ///< once its stage is over the ticket, if there, is decided anew
+  std::uint64_t frontier = 0;             ///< blocks before this are all done
+  std::uint64_t unsaved_bytes = 0;        ///< fetched since `done` was stored
+  std::optional<share::FileStat> placed;  ///< what was put in place where nothing stood
   sync::Change change;
+  std::optional<sync::Change> kept;  ///< the copy of a conflict's loser
+  bool denied = false;               ///< the source has lost what it offered
 
   const Entry& wanted() const { return view.ticket.wanted; }
   const std::string& path() const { return view.ticket.wanted.path; }
@@ -58,14 +61,15 @@ struct Job {
     reason = std::move(why);
     retry_ms = retry_in_ms;
   }
+  void give_back() { stage = Stage::back; }
 };
 
 /// Carries out what a ticket means for the share, but for the fetching.
 class Worksite {
  public:
-  Worksite(RoleContext& context, const share::Share& share);
+  Worksite(RoleContext& context, const share::Share& share, Relists& relists);
 
-  /// Decides what the ticket means by what is here now, and does what needs no fetching.
+  /// Plans the ticket by what is here now, and does what needs no fetching.
   void begin(Job& job);
   /// Opens the partial file, and takes up what an earlier attempt left in it.
   void open_partial(Job& job);
@@ -78,26 +82,36 @@ class Worksite {
   void abandon(Job& job, const std::string& reason);
   /// All blocks are there: proves the content.
   void prove(Job& job);
+  /// The scanner recorded something of the path meanwhile.
+  void plan_anew(Job& job);
+  /// The copy that was kept, as it stands now, is to be recorded; or not, where it was touched.
+  void look_at_kept(Job& job) const;
+  /// The peer in `slot` has lost what it offered: it is no source any more. With the last one the
+  /// wish ends, and all peers are asked anew: they may have offered something older meanwhile.
+  void forget_source(Job& job, int slot);
   /// Gives the synced partial file its name; the loser of a conflict gets its own before.
   void publish(Job& job);
 
  private:
-  void begin_content(Job& job);
+  void make_plan(Job& job, const sync::Here& here) const;
+  Result<Sha256> hash_here(const Job& job) const;
+  void carry_out(Job& job);
+  void restamp(Job& job);
   void remove(Job& job);
-  void set_metadata(Job& job);
-  void adopt(Job& job, const share::FileStat& stat);
-  std::vector<Entry> former_wishes(const Job& job) const;
-  bool adopt_deletion(Job& job);
-  std::vector<Entry> likely_wishes(const Job& job, const share::FileStat& stat) const;
+  /// A file stands where a folder of the wanted file must be: sets it aside.
+  void make_way(Job& job, const Error& why);
+  /// Gives the loser of a conflict, which stands as `stat` says, its second name, unless the copy
+  /// is there or was removed on purpose. `stat` is then what it says afterwards.
+  Status keep(Job& job, const Record& loser, share::FileStat& stat);
   void give_up(Job& job);
-  Result<share::FileStat> keep_loser(const Job& job);
   void forget_partial(Job& job);
-  void to_record(Job& job, const std::optional<share::FileStat>& stat);
+  void to_record(Job& job, const share::FileStat& stat);
   void put_off_by(Job& job, const Error& error);
 
   RoleContext& context_;
   Instance& instance_;
   const share::Share& share_;
+  Relists& relists_;
 };
 
 }  // namespace lefting::downloader

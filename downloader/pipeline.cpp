@@ -4,6 +4,7 @@
 
 #include "common/base/log.h"
 #include "common/share/hash.h"
+#include "common/sync/decide.h"
 #include "common/wire/entry_list.h"
 
 namespace lefting::downloader {
@@ -14,6 +15,8 @@ namespace {
 constexpr std::uint64_t kWindowBytes = 8u << 20;
 constexpr std::size_t kWindowRequests = 64;
 constexpr milliseconds kReplyWait{30000};
+/// A source that has refused so often, over some 16 s, has lost what it offered.
+constexpr std::uint32_t kPatience = 6;
 
 Error unexpected(const std::string& what) {
   return {wire::make_error_code(wire::Code::bad_frame), "fetch", {}, "the peer sent " + what};
@@ -124,6 +127,9 @@ void Pipeline::refuse(const Sent& sent, const wire::Reply& reply) {
   switch (*reply.error) {
     case wire::Code::changed:
     case wire::Code::not_found:
+      // Not at once: what was moved away may come back, and is no news to anybody then.
+      sent.job->denied =
+          sent.job->view.attempts >= kPatience && sync::has_lost(sent.job->wanted(), reply.entry);
       return sent.job->put_off("the source has another version by now");
     case wire::Code::busy:
       return sent.job->put_off("the source is busy",

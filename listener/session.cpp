@@ -113,7 +113,9 @@ bool Session::serve_list(const wire::Request& request, std::span<const std::byte
         wire_fault ? static_cast<wire::Code>(taken.error().code.value()) : wire::Code::internal;
     return send_error(wire::error_reply(request, code, taken.error().text()), false);
   }
-  if (taken.value().wishes != 0) desk_.instance.wakes.downloader.signal();
+  const bool forgot = taken.value().forgot;
+  if (forgot || taken.value().wishes != 0) desk_.instance.wakes.downloader.signal();
+  if (forgot) desk_.instance.wakes.supervisor.signal();
   if (request.operation == wire::Operation::news) return reply_to_news(request, taken.value());
   for (wire::Rejected& one : taken.value().rejected) {
     if (rejected_.size() < wire::kMaxRejected) rejected_.push_back(std::move(one));

@@ -8,8 +8,6 @@
 #include "common/base/log.h"
 #include "common/share/hash.h"
 #include "common/share/marker.h"
-#include "common/sync/version.h"
-#include "common/sync/writer.h"
 
 namespace lefting::scanner {
 
@@ -23,8 +21,6 @@ constexpr std::size_t kPathsAThread = 8;
 bool is_the_downloaders(const std::optional<state::TicketView>& ticket) {
   return ticket && ticket->state != state::TicketState::waiting;
 }
-
-std::int64_t wall_ns() { return static_cast<std::int64_t>(wall_ms()) * 1'000'000; }
 
 }  // namespace
 
@@ -54,7 +50,7 @@ void Examiner::doubt_deletions(std::vector<Finding>& findings) const {
   if (good) return;
   log_error("{}", good.error().text());
   for (Finding& finding : findings) {
-    if (is_deletion(finding)) finding = {Outcome::restless, {}};
+    if (is_deletion(finding)) finding = {Outcome::restless, {}, {}};
   }
 }
 
@@ -99,7 +95,7 @@ Examiner::Finding Examiner::look(const std::string& path) const {
   auto stat = share_.stat(path);
   if (!stat) {
     log_info("{}; skipped until it can be read", stat.error().text());
-    return {Outcome::unreadable, {}};
+    return {Outcome::unreadable, {}, {}};
   }
   // A folder or a symlink in a file's place is the file's end.
   if (!stat.value() || stat.value()->type != share::FileType::file) return look_at_missing(path);
@@ -110,24 +106,14 @@ Examiner::Finding Examiner::look_at_missing(const std::string& path) const {
   // The ticket first: when it is gone, what it brought is in the dictionary.
   const auto ticket = instance_.tickets.find(path);
   const auto record = instance_.dictionary.find(path);
-  if (!record || record->entry.deleted) return {};
-  if (is_the_downloaders(ticket)) return {Outcome::restless, {}};
-  Record gone = *record;
-  gone.entry.deleted = true;
-  gone.entry.size = 0;
-  gone.entry.hash.reset();
-  gone.entry.mtime_ns = wall_ns();
-  gone.entry.version = sync::bump(gone.entry.version, instance_.writer, wall_ms());
-  gone.ctime_ns = 0;
-  gone.inode = 0;
-  return {Outcome::written, sync::Change{std::move(gone), record->sequence}};
+  auto gone = sync::found_missing(record ? &*record : nullptr, finder());
+  if (!gone) return {};
+  if (is_the_downloaders(ticket)) return {Outcome::restless, {}, {}};
+  return {Outcome::written, sync::Change{std::move(*gone), record->sequence}, {}};
 }
 
-VersionVector Examiner::next_version(const std::optional<Record>& record,
-                                     std::int64_t mtime_ns) const {
-  if (record) return sync::bump(record->entry.version, instance_.writer, wall_ms());
-  if (adopting_) return sync::adopted_version(instance_.writer, mtime_ns, wall_ms());
-  return sync::bump({}, instance_.writer, wall_ms());
+sync::Finder Examiner::finder() const {
+  return {.writer = instance_.writer, .adopting = adopting_, .now_ms = wall_ms()};
 }
 
 Examiner::Finding Examiner::look_at_file(const std::string& path,
@@ -135,13 +121,13 @@ Examiner::Finding Examiner::look_at_file(const std::string& path,
   const auto ticket = instance_.tickets.find(path);
   const auto record = instance_.dictionary.find(path);
   if (record && share::is_unchanged(stat, *record) && stat.mode == record->entry.mode) return {};
-  if (is_the_downloaders(ticket)) return {Outcome::restless, {}};
+  if (is_the_downloaders(ticket)) return {Outcome::restless, {}, {}};
 
   auto fd = share_.open_file(path);
   if (!fd) {
-    if (fd.error().code.value() == ENOENT) return {Outcome::restless, {}};
+    if (fd.error().code.value() == ENOENT) return {Outcome::restless, {}, {}};
     log_warning("{}; skipped until it can be read", fd.error().text());
-    return {Outcome::unreadable, {}};
+    return {Outcome::unreadable, {}, {}};
   }
   auto before = share::stat_fd(fd.value().get());
   auto hash = share::hash_file(fd.value().get(), [this] {
@@ -150,31 +136,20 @@ Examiner::Finding Examiner::look_at_file(const std::string& path,
   });
   auto after = share::stat_fd(fd.value().get());
   if (!hash || !before || !after) {
-    if (!hash && hash.error().code.value() == ECANCELED) return {Outcome::restless, {}};
+    if (!hash && hash.error().code.value() == ECANCELED) return {Outcome::restless, {}, {}};
     log_warning("{}: {}; skipped until it can be read", printable(path),
                 (!hash     ? hash.error()
                  : !before ? before.error()
                            : after.error())
                     .text());
-    return {Outcome::unreadable, {}};
+    return {Outcome::unreadable, {}, {}};
   }
-  if (!(before.value() == after.value())) return {Outcome::restless, {}};
+  if (!(before.value() == after.value())) return {Outcome::restless, {}, {}};
 
-  const share::FileStat& now = after.value();
-  Record made;
-  made.entry = {.path = path,
-                .size = now.size,
-                .mtime_ns = now.mtime_ns,
-                .mode = now.mode,
-                .hash = hash.value(),
-                .version = record ? record->entry.version : VersionVector{},
-                .deleted = false};
-  made.ctime_ns = now.ctime_ns;
-  made.inode = now.inode;
-  // Moved and moved back, or linked: another inode or ctime is no news to anybody.
-  const bool same = record && made.entry == record->entry;
-  if (!same) made.entry.version = next_version(record, now.mtime_ns);
-  return {Outcome::written, sync::Change{std::move(made), record ? record->sequence : 0}};
+  const Record* known = record ? &*record : nullptr;
+  sync::Change change{sync::found_file(known, path, after.value(), hash.value(), finder()),
+                      known != nullptr ? known->sequence : 0};
+  return {Outcome::written, std::move(change), after.value()};
 }
 
 }  // namespace lefting::scanner

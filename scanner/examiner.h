@@ -9,6 +9,7 @@
 #include "common/role/role.h"
 #include "common/share/share.h"
 #include "common/sync/index.h"
+#include "common/sync/observe.h"
 
 namespace lefting::scanner {
 
@@ -41,12 +42,13 @@ class Examiner {
   struct Finding {
     Outcome outcome = Outcome::unchanged;
     std::optional<sync::Change> change;
+    std::optional<share::FileStat> seen;  ///< the file of `change`, unless that is a deletion
   };
+  bool is_still_so(const Finding& finding) const;
   Finding look(const std::string& path) const;
   Finding look_at_missing(const std::string& path) const;
   Finding look_at_file(const std::string& path, const share::FileStat& stat) const;
-  /// The version of a file that is found changed, or found for the first time.
-  VersionVector next_version(const std::optional<Record>& record, std::int64_t mtime_ns) const;
+  sync::Finder finder() const;
   /// Takes deletions out again where the share is not the right one.
   void doubt_deletions(std::vector<Finding>& findings) const;
   std::vector<Finding> look_all(const std::vector<std::string>& paths) const;

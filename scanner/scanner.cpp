@@ -16,6 +16,8 @@ constexpr std::size_t kSuspects = 512;
 /// How often, in files, a traversal says that it lives.
 constexpr std::uint64_t kFilesABeat = 64;
 constexpr milliseconds kSettle{1000};
+/// What inotify does not tell is found by a traversal after so long at the latest.
+constexpr std::chrono::seconds kLongestUnwatched{60};
 constexpr milliseconds kLongestSettle{30000};
 /// The heartbeat must come every 10 s.
 constexpr milliseconds kLongestWait{8000};
@@ -97,7 +99,7 @@ void Scanner::look_again_at_the_restless() {
 
 void Scanner::traverse_all() {
   traverse_soon_ = false;
-  next_traversal_ = deadline_in(std::chrono::seconds{instance_.settings.rescan_seconds});
+  next_traversal_ = deadline_in(period());
   const std::uint64_t asked = words_.wanted.load();
   if (auto good = examiner_.check_share(); !good) {
     if (!share_was_bad_) log_error("{}", good.error().text());
@@ -120,7 +122,12 @@ void Scanner::traverse_all() {
   words_.ended.fetch_add(1);
   words_.answered.store(asked);
   instance_.wakes.supervisor.signal();
-  next_traversal_ = deadline_in(std::chrono::seconds{instance_.settings.rescan_seconds});
+  next_traversal_ = deadline_in(period());
+}
+
+std::chrono::seconds Scanner::period() const {
+  const std::chrono::seconds chosen{instance_.settings.rescan_seconds};
+  return watcher_.complete() ? chosen : std::min(chosen, kLongestUnwatched);
 }
 
 void Scanner::traverse(const std::string& folder) {
@@ -131,6 +138,9 @@ void Scanner::traverse(const std::string& folder) {
   visitor.folder = [this](const std::string& path) {
     context_.beat();
     watcher_.add(path);
+    // Where a file was recorded its end is told before what is in the folder now.
+    const auto stamp = instance_.dictionary.mark(path, scan_);
+    if (stamp && !stamp->deleted) suspect(path);
   };
   visitor.trouble = [](const Error& error) {
     log_warning("{}; skipped until it can be read", error.text());

@@ -30,6 +30,7 @@ class Scanner {
   void take_event(const Event& event);
   void look_again_at_the_restless();
   void traverse_all();
+  std::chrono::seconds period() const;
   void traverse(const std::string& folder);
   void find_missing();
   void find_missing_in_store(std::size_t shard);

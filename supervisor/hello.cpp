@@ -98,7 +98,7 @@ class Hello {
     });
     auto taken = intake_.take(slot_, reply.greeting, frame.data);
     if (!taken) return taken.error();
-    if (taken.value().wishes != 0) instance_.wakes.downloader.signal();
+    if (taken.value().forgot || taken.value().wishes != 0) instance_.wakes.downloader.signal();
     return {};
   }
 

@@ -20,7 +20,7 @@ struct Settings {
   std::vector<std::string> peers;  ///< [ID@]HOST[:PORT], or ID alone for one that comes to us
   bool plain = false;
   bool compress = false;  ///< ask peers for zstd data
-  std::uint64_t rescan_seconds = 60;
+  std::uint64_t rescan_seconds = 3600;
   std::uint64_t hash_threads = 2;
   std::uint64_t downloads = 4;  ///< tickets worked on at once
   std::uint64_t max_connections = 256;

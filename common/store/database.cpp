@@ -62,6 +62,16 @@ Handle open_database(const std::string& path) {
 
 Handle open_untouched(const std::string& path) { return open_file(path, 0); }
 
+void sync_log(sqlite3* database) {
+  sqlite3_file* log = nullptr;
+  sqlite3_file_control(database, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+  const bool is_open = log != nullptr && log->pMethods != nullptr;
+  // Without a log all is in the database, which a checkpoint has synced.
+  if (!is_open || log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) == SQLITE_OK) return;
+  throw StoreError("the store can't be synced to disk; see that the disk is sound and has room",
+                   false);
+}
+
 Store::Database::Database(const std::string& path, Access access)
     : handle{access == Access::write ? open_database(path) : open_to_read(path, access)} {}
 

@@ -26,6 +26,9 @@ using Handle = std::unique_ptr<sqlite3, CloseDatabase>;
 /// StoreError.
 Handle open_untouched(const std::string& path);
 
+/// Every commit so far is on disk when this returns. Throws StoreError.
+void sync_log(sqlite3* database);
+
 /// The open database and every statement that is asked of it.
 struct Store::Database {
   Database(const std::string& path, Access access);

@@ -30,6 +30,14 @@ std::uint64_t Store::last_sequence() {
   return database_->read_counter("sequence");
 }
 
+void Store::make_durable(std::uint64_t sequence) {
+  const std::lock_guard lock{mutex_};
+  if (sequence <= durable_) return;
+  const std::uint64_t last = database_->read_counter("sequence");
+  sync_log(database_->raw);
+  durable_ = last;
+}
+
 std::optional<Record> Store::find(std::string_view path) {
   const std::lock_guard lock{mutex_};
   return find_record(database_->find, path);

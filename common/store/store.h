@@ -72,6 +72,8 @@ class Store {
   bool is_adopting();
   void end_adoption();            ///< the whole share has been seen
   std::uint64_t last_sequence();  ///< the highest given so far
+  /// What was given up to `sequence`, by any process, outlives a power cut too when this returns.
+  void make_durable(std::uint64_t sequence);
 
   std::optional<Record> find(std::string_view path);
   using EmitRecord = std::function<void(const Record&)>;
@@ -106,6 +108,7 @@ class Store {
   FileMark opened_mark_;
   std::mutex mutex_;
   std::unique_ptr<Database> database_;
+  std::uint64_t durable_ = 0;  ///< as make_durable() knows; guarded by mutex_
 };
 
 /// One write transaction (BEGIN IMMEDIATE). Rolled back unless committed.
@@ -141,10 +144,13 @@ class Transaction {
 
   /// Slot -1 takes the lowest free one and sets it. Throws StoreError where all are taken.
   void put_peer(Peer& peer);
-  /// Takes it out of the list and out of every ticket's sources. What only it had is given up by
-  /// the downloader, and the others' lists are taken anew, since they may have offered something
-  /// older meanwhile.
+  /// Takes it out of the list, and forget_offers().
   void remove_peer(int slot);
+  /// Takes it out of every ticket's sources. What only it had is given up by the downloader, and the
+  /// others' lists are taken anew, since they may have offered something older meanwhile.
+  void forget_offers(int slot);
+  /// The peers' lists are taken anew.
+  void forget_seen();
   std::optional<Peer> find_peer(int slot);
   bool has_device(const DeviceId& device);  ///< in any slot
 

@@ -131,10 +131,20 @@ void Transaction::remove_peer(int slot) {
   Store::Database& database = *store_.database_;
   database.remove_peer.bind(1, static_cast<std::uint64_t>(slot));
   database.remove_peer.run();
+  forget_offers(slot);
+  forget_seen();
+}
+
+void Transaction::forget_offers(int slot) {
+  Store::Database& database = *store_.database_;
   const std::uint64_t bit = std::uint64_t{1} << slot;
   database.drop_source.bind(1, bit).bind(2, bit);
   database.drop_source.run();
-  execute(database.raw, "UPDATE peer SET seen=0");
+  if (sqlite3_changes(database.raw) != 0) forget_seen();
+}
+
+void Transaction::forget_seen() {
+  execute(store_.database_->raw, "UPDATE peer SET seen=0");
 }
 
 std::optional<Peer> Transaction::find_peer(int slot) {

@@ -1,10 +1,5 @@
 #include "common/sync/decide.h"
 
-#include <fmt/core.h>
-
-#include <ctime>
-
-#include "common/base/ids.h"
 #include "common/sync/version.h"
 
 namespace lefting::sync {
@@ -36,29 +31,30 @@ Decision decide_by_time(const Entry& ours, const Entry& theirs, ShortId self,
   return {Verdict::ours_newer, {}};
 }
 
-bool theirs_wins(const Entry& ours, const Entry& theirs) {
-  const Stamp our_stamp = stamp(ours.version);
-  const Stamp their_stamp = stamp(theirs.version);
-  if (our_stamp != their_stamp) return their_stamp > our_stamp;
+/// Whether `a` takes the name from `b`. The stamp names the change that made the content, and grows
+/// with each that is made on top of another, so it decides alike everywhere.
+bool wins(const Entry& a, const Entry& b) {
+  const Stamp of_a = stamp(a.version);
+  const Stamp of_b = stamp(b.version);
+  if (of_a != of_b) return of_a > of_b;
   // One device never makes one counter twice; should it have, every peer still decides alike.
-  return theirs.hash.value_or(Sha256{}) > ours.hash.value_or(Sha256{});
+  return a.hash.value_or(Sha256{}) > b.hash.value_or(Sha256{});
 }
 
-Decision decide_concurrent(const Entry& ours, const Entry& theirs) {
+Decision decide_by_version(const Entry& ours, const Entry& theirs) {
+  if (ours.version == theirs.version) return {};
   const VersionVector merged = merge(ours.version, theirs.version);
-  const bool wins = theirs_wins(ours, theirs);
-  if (same_content(ours, theirs)) return taken(Verdict::merge, wins ? theirs : ours, merged);
-  // The winner's side leaves its vector alone. Would it merge theirs, its entry would look newer
-  // than the loser, and the loser's side would take it without keeping what it had.
-  return wins ? taken(Verdict::lose, theirs, merged) : Decision{Verdict::ours_newer, {}};
-}
-
-/// Cuts UTF-8 at a character's edge where it can.
-std::string_view cut(std::string_view text, std::size_t most) {
-  if (text.size() <= most) return text;
-  std::size_t end = most;
-  while (end > 0 && end > most - 4 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-  return text.substr(0, end);
+  const bool taken_over = wins(theirs, ours);
+  if (same_content(ours, theirs)) {
+    if (merged == ours.version) return {Verdict::ours_newer, {}};
+    return taken(Verdict::merge, taken_over ? theirs : ours, merged);
+  }
+  // Who has the winner leaves its vector alone. Would it merge theirs, its entry would look like
+  // one made by somebody who knew what the other side has, and be taken there without keeping that.
+  if (!taken_over) return {Verdict::ours_newer, {}};
+  const Stamp of_ours = stamp(ours.version);
+  const bool knew_ours = covers(theirs.version, of_ours) && stamp(theirs.version) != of_ours;
+  return taken(knew_ours ? Verdict::take : Verdict::lose, theirs, merged);
 }
 
 }  // namespace
@@ -72,17 +68,7 @@ Decision decide(const Entry* ours, const Entry& theirs, ShortId self, std::uint6
   if (ours->version.empty() || theirs.version.empty()) {
     return decide_by_time(*ours, theirs, self, now_ms);
   }
-  switch (compare(theirs.version, ours->version)) {
-    case Order::equal:
-      return {};
-    case Order::older:
-      return {Verdict::ours_newer, {}};
-    case Order::newer:
-      return {same_content(*ours, theirs) ? Verdict::merge : Verdict::take, theirs};
-    case Order::concurrent:
-      break;
-  }
-  return decide_concurrent(*ours, theirs);
+  return decide_by_version(*ours, theirs);
 }
 
 bool supersedes(const Entry& candidate, const Entry& wish) {
@@ -90,36 +76,15 @@ bool supersedes(const Entry& candidate, const Entry& wish) {
     if (candidate.mtime_ns != wish.mtime_ns) return candidate.mtime_ns > wish.mtime_ns;
     return candidate.size > wish.size;
   }
-  switch (compare(candidate.version, wish.version)) {
-    case Order::newer:
-      return true;
-    case Order::equal:
-    case Order::older:
-      return false;
-    case Order::concurrent:
-      break;
-  }
-  return theirs_wins(wish, candidate);
+  if (wins(candidate, wish) || wins(wish, candidate)) return wins(candidate, wish);
+  // The same content: then the one that knows more.
+  return compare(candidate.version, wish.version) == Order::newer;
 }
 
-std::string conflict_name(const Entry& loser, bool distinct) {
-  const auto slash = loser.path.rfind('/');
-  const std::string name = slash == loser.path.npos ? loser.path : loser.path.substr(slash + 1);
-  auto dot = name.rfind('.');
-  if (dot == name.npos || dot == 0) dot = name.size();  // ".profile" is all stem
-  const std::string extension{cut(std::string_view{name}.substr(dot), 64)};
-
-  std::int64_t seconds = loser.mtime_ns / 1'000'000'000;
-  if (loser.mtime_ns % 1'000'000'000 < 0) --seconds;
-  const std::time_t time = seconds;
-  std::tm utc{};
-  gmtime_r(&time, &utc);
-  std::string middle = fmt::format(".conflict-{:04}{:02}{:02}-{:02}{:02}{:02}-{}",
-                                   utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
-                                   utc.tm_min, utc.tm_sec, to_text(stamp(loser.version).device));
-  if (distinct && loser.hash) middle += "-" + to_text(*loser.hash).substr(0, 12);
-  const std::size_t room = 255 - middle.size() - extension.size();
-  return std::string{cut(std::string_view{name}.substr(0, dot), room)} + middle + extension;
+bool has_lost(const Entry& wanted, const std::optional<Entry>& now) {
+  if (!now) return true;
+  if (now->version.empty() || wanted.version.empty()) return false;
+  return !covers(now->version, stamp(wanted.version));
 }
 
 }  // namespace lefting::sync

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <optional>
 
 #include "common/base/entry.h"
 
@@ -31,9 +31,8 @@ Decision decide(const Entry* ours, const Entry& theirs, ShortId self, std::uint6
 /// or wins the conflict. Both are entries of peers.
 bool supersedes(const Entry& candidate, const Entry& wish);
 
-/// The name (last component) under which the loser of a conflict is kept:
-/// STEM.conflict-YYYYMMDD-HHMMSS-DEVICE8.EXT. `distinct` adds the content's hash, for the case that
-/// the plain name is taken by other content.
-std::string conflict_name(const Entry& loser, bool distinct);
+/// True if a source that has lost what it offered answers so: `now` is what it has instead, nothing
+/// where it has nothing. False where `wanted` is outdated, or the source doesn't know yet.
+bool has_lost(const Entry& wanted, const std::optional<Entry>& now);
 
 }  // namespace lefting::sync

@@ -7,6 +7,7 @@
 #include "common/sync/decide.h"
 #include "common/sync/peer_facts.h"
 #include "common/sync/version.h"
+#include "common/sync/wish.h"
 #include "common/wire/entry_list.h"
 
 namespace lefting::sync {
@@ -16,55 +17,17 @@ namespace {
 /// A write transaction holds up every other program's, so it is kept short.
 constexpr std::size_t kWishesATransaction = 1000;
 
-bool same_version(const Entry& a, const Entry& b) {
-  if (a.version.empty() || b.version.empty()) {
-    return a.size == b.size && a.mtime_ns == b.mtime_ns && a.deleted == b.deleted;
-  }
-  return compare(a.version, b.version) == Order::equal;
-}
-
-/// What a ticket in the place of `old` must know of it.
-std::vector<Entry> former_wishes(const Ticket& old) {
-  std::vector<Entry> former = old.former;
-  if (old.wanted.hash || old.wanted.deleted) {
-    former.push_back(old.wanted);
-    former.back().path.clear();
-  }
-  // The oldest may have been begun before the downloader died, the newest after it.
-  if (former.size() > kMostFormer) former.erase(former.begin() + kMostFormer / 2);
-  return former;
-}
-
-enum class Put {
-  changed,  ///< a new ticket, or a new source of one
-  known,    ///< the path's ticket stands for it already
-  refused,  ///< the path's ticket stands for something newer
-};
-
 /// Writes one wish; `ticket` becomes what the store has, unless refused.
-Put put_wish(store::Transaction& transaction, Ticket& ticket) {
-  if (transaction.add_ticket(ticket)) return Put::changed;
-  auto old = transaction.find_ticket(ticket.wanted.path);
-  if (!old) return Put::refused;
-  if (same_version(old->wanted, ticket.wanted)) {
-    const std::uint64_t sources = old->sources | ticket.sources;
-    const bool known = sources == old->sources;
-    ticket = *old;
-    ticket.sources = sources;
-    if (known) return Put::known;
-    transaction.set_ticket_sources(ticket.wanted.path, ticket.id, sources);
-    return Put::changed;
+Joined put_wish(store::Transaction& transaction, Ticket& ticket) {
+  if (transaction.add_ticket(ticket)) return Joined::replaces;
+  const auto old = transaction.find_ticket(ticket.wanted.path);
+  if (!old) return Joined::refused;
+  const Joined joined = join_wish(*old, ticket);
+  if (joined == Joined::replaces) transaction.put_ticket(ticket);
+  if (joined == Joined::new_source) {
+    transaction.set_ticket_sources(ticket.wanted.path, ticket.id, ticket.sources);
   }
-  // A wish that nobody can fulfil any more stands in nobody's way.
-  if (old->sources != 0 && !supersedes(ticket.wanted, old->wanted)) return Put::refused;
-  ticket.former = former_wishes(*old);
-  // The same content under a newer version: its sources and blocks are as good as before.
-  if (old->wanted.hash && old->wanted.hash == ticket.wanted.hash) {
-    ticket.done = old->done;
-    ticket.sources |= old->sources;
-  }
-  transaction.put_ticket(ticket);
-  return Put::changed;
+  return joined;
 }
 
 /// A device whose clock is so far ahead is broken, and a counter at the end of its range could
@@ -92,6 +55,7 @@ Result<Taken> Intake::take(int slot, const wire::Greeting& greeting,
   }
 
   Taken taken;
+  if (greeting.index) taken.forgot = meet_index(slot, greeting.index->id);
   std::vector<Entry> wanted;
   const std::uint64_t now = wall_ms();
   const auto take_entry = [&](Entry&& entry) {
@@ -119,6 +83,30 @@ Result<Taken> Intake::take(int slot, const wire::Greeting& greeting,
   return taken;
 }
 
+/// What an index offered that its peer has lost may be nowhere any more, and nobody would say so.
+/// True: it was so.
+bool Intake::meet_index(int slot, IndexId index) {
+  const auto known = peers_.get(slot);
+  if (!known || known->peer.index == 0 || known->peer.index == index) return false;
+  // Less is known from now on, so the segment goes first: who dies in between has forgotten too
+  // much, and asks again.
+  index_.tickets().drop_source(slot);
+  {
+    store::Transaction transaction{index_.store()};
+    auto peer = transaction.find_peer(slot);
+    if (!peer) return false;
+    peer->index = index;
+    peer->seen = 0;
+    transaction.put_peer(*peer);
+    transaction.forget_offers(slot);
+    transaction.commit();
+  }
+  peers_.spoil();
+  index_.tickets().drop_source(slot);  // of what was loaded again meanwhile
+  log_info("peer {} has another index; what the old one offered is forgotten", slot);
+  return true;
+}
+
 void Intake::want(int slot, std::vector<Entry>& wanted, Taken& taken) {
   index_.write_tickets([&](store::Transaction& transaction) {
     std::vector<Ticket> tickets;
@@ -126,10 +114,10 @@ void Intake::want(int slot, std::vector<Entry>& wanted, Taken& taken) {
       Ticket ticket;
       ticket.wanted = std::move(entry);
       ticket.sources = std::uint64_t{1} << slot;
-      const Put put = put_wish(transaction, ticket);
+      const Joined joined = put_wish(transaction, ticket);
+      if (joined == Joined::replaces || joined == Joined::new_source) ++taken.wishes;
       // A known one too: whoever stored it may have died before it was in the segment.
-      if (put != Put::refused) tickets.push_back(std::move(ticket));
-      if (put == Put::changed) ++taken.wishes;
+      if (joined != Joined::refused) tickets.push_back(std::move(ticket));
     }
     return tickets;
   });

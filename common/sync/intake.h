@@ -20,6 +20,7 @@ struct Taken {
   std::size_t entries = 0;
   std::size_t wishes = 0;  ///< tickets that are new or have a new source
   std::uint64_t seen = 0;  ///< of the peer's index, after this page
+  bool forgot = false;     ///< the peer's index is another one: all peers are to be asked anew
 };
 
 /// Takes lists of peers: compares them with our dictionary, and makes tickets of what we lack.
@@ -37,6 +38,7 @@ class Intake {
   Result<Taken> take(int slot, const wire::Greeting& greeting, std::span<const std::byte> data);
 
  private:
+  bool meet_index(int slot, IndexId index);
   void want(int slot, std::vector<Entry>& wanted, Taken& taken);
 
   Index& index_;

@@ -25,6 +25,9 @@ Outgoing::Outgoing(store::Store& store, std::uint64_t seen, bool zstd)
     : store_{store}, index_{store.index_id()}, at_{seen}, end_{store.last_sequence()}, zstd_{zstd} {
   // A peer that has seen more than there is has seen an index that this store has lost.
   if (at_ > end_) at_ = 0;
+  // Else a power cut could take back what a peer knows, and a clock that is behind then would give
+  // one stamp to two changes.
+  if (at_ < end_) store_.make_durable(end_);
 }
 
 std::optional<Page> Outgoing::next() {

@@ -71,4 +71,10 @@ Stamp stamp(const VersionVector& version) {
   return greatest;
 }
 
+bool covers(const VersionVector& version, const Stamp& change) {
+  return std::ranges::any_of(version, [&](const VersionCounter& one) {
+    return one.device == change.device && one.counter >= change.counter;
+  });
+}
+
 }  // namespace lefting::sync

@@ -28,4 +28,8 @@ struct Stamp {
 };
 Stamp stamp(const VersionVector& version);
 
+/// True if `version` knows the change that `change` is the stamp of: was made on top of it, or by
+/// one who kept what it made.
+bool covers(const VersionVector& version, const Stamp& change);
+
 }  // namespace lefting::sync

@@ -32,7 +32,7 @@ inline Record make_record(std::uint64_t number) {
   record.entry.path = path_of(number);
   record.entry.size = number;
   record.entry.hash = Sha256{};
-  record.entry.version = {{ShortId{1}, number + 1}};
+  record.entry.version = {{*parse_short_id("LEFTINGA"), number + 1}};
   record.sequence = number + 1;
   return record;
 }

@@ -61,12 +61,16 @@ void Node::stop() {
   REQUIRE(stopped.code == 0);
 }
 
-void Node::kill_all() {
-  // A supervisor that stands still starts nothing again, and nobody sees it go and leaves in order.
+void Node::signal_supervisor(int signal) {
   for (const int pid : pids_with("supervisor start")) {
     const auto mine = pids();
-    if (std::find(mine.begin(), mine.end(), pid) != mine.end()) send_signal(pid, SIGSTOP);
+    if (std::find(mine.begin(), mine.end(), pid) != mine.end()) send_signal(pid, signal);
   }
+}
+
+void Node::kill_all() {
+  // So nothing is started again, and nobody sees the supervisor go and leaves in order.
+  stand_still();
   for (auto left = pids(); !left.empty(); left = pids()) {
     std::ranges::reverse(left);  // the supervisor, the oldest, last
     for (const int pid : left) send_signal(pid, SIGKILL);

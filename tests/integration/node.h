@@ -2,6 +2,7 @@
 
 #include <rapidjson/document.h>
 
+#include <csignal>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -35,6 +36,9 @@ class Node {
   void stop();
   /// SIGKILL to all its programs.
   void kill_all();
+  /// The supervisor does nothing until go_on().
+  void stand_still() { signal_supervisor(SIGSTOP); }
+  void go_on() { signal_supervisor(SIGCONT); }
   int role_pid(const std::string& role);
   std::vector<int> pids() const { return pids_with("--state " + state()); }
 
@@ -51,6 +55,7 @@ class Node {
   std::vector<std::pair<std::string, std::string>> tree() const;
 
  private:
+  void signal_supervisor(int signal);
   TempFolder folder_;
   PortLease port_;
   bool plain_;

@@ -103,8 +103,11 @@ TEST_CASE("resume: a partial file that was tampered with is noticed and fetched 
   Node node{true};
   node.start({source.peer.address()});
   REQUIRE(eventually([&] { return done_bytes(node) == 3 * kMiB; }));
-  send_signal(node.role_pid("downloader"), SIGKILL);
+  const int downloader = node.role_pid("downloader");
+  node.stand_still();  // else the next downloader may have it open by then
+  send_signal(downloader, SIGKILL);
   std::filesystem::resize_file(node.share("big.lefting"), 1);
+  node.go_on();
   source.open();
   CHECK(eventually([&] { return node.exists("big"); }));
   CHECK(node.read("big") == source.content());

@@ -92,7 +92,7 @@ TEST_CASE("decide: the order in which peers hear of others makes no difference")
 TEST_CASE("decide: what a peer holds is never taken over unkept by what was made without it") {
   for (const Entry& ours : small_entries()) {
     for (const Entry& theirs : small_entries()) {
-      if (compare(ours.version, theirs.version) != Order::concurrent) continue;
+      if (covers(theirs.version, stamp(ours.version))) continue;
       // Their side hears of ours first, then our side of theirs.
       const Verdict here = decide(&ours, after(theirs, ours), device('Z'), kNow).verdict;
       CHECK(here != Verdict::take);
@@ -105,7 +105,8 @@ TEST_CASE("decide: of two in conflict exactly one loses") {
     for (const Entry& b : small_entries()) {
       const Verdict here = decide(&a, b, device('Z'), kNow).verdict;
       const Verdict there = decide(&b, a, device('Z'), kNow).verdict;
-      const bool conflict = compare(a.version, b.version) == Order::concurrent;
+      const bool conflict =
+          !covers(a.version, stamp(b.version)) && !covers(b.version, stamp(a.version));
       if (conflict && here != Verdict::merge) {
         CHECK((here == Verdict::lose) != (there == Verdict::lose));
       } else {
@@ -115,6 +116,26 @@ TEST_CASE("decide: of two in conflict exactly one loses") {
       CHECK((here == Verdict::merge) <= (there == Verdict::merge || there == Verdict::ours_newer));
     }
   }
+}
+
+TEST_CASE("decide: an edit on top of the winner is no conflict for who has merged the loser") {
+  const Entry winner = test::entry("f", 1, {{device('B'), 7}});
+  const Entry loser = test::entry("f", 2, {{device('A'), 5}});
+  const Entry merged = after(loser, winner);
+  REQUIRE(merged.version == VersionVector{{device('A'), 5}, {device('B'), 7}});
+  // B has not heard of the merge when it edits what it has.
+  const Entry edit = test::entry("f", 3, {{device('B'), 9}});
+  const Decision decision = decide(&merged, edit, device('Z'), kNow);
+  CHECK(decision.verdict == Verdict::take);
+  CHECK(decision.result.version == VersionVector{{device('A'), 5}, {device('B'), 9}});
+  CHECK(decide(&edit, merged, device('Z'), kNow).verdict == Verdict::ours_newer);
+}
+
+TEST_CASE("decide: of two contents under one stamp both are kept") {
+  const Entry one = test::entry("f", 1, {{device('A'), 5}});
+  const Entry other = test::entry("f", 2, {{device('A'), 5}, {device('B'), 1}});
+  CHECK(decide(&one, other, device('Z'), kNow).verdict == Verdict::lose);
+  CHECK(decide(&other, one, device('Z'), kNow).verdict == Verdict::ours_newer);
 }
 
 TEST_CASE("decide: an unknown path is taken, a newer version is taken, an older one is not") {
@@ -171,26 +192,13 @@ TEST_CASE("supersedes: of two different wishes exactly one stands for both") {
   }
 }
 
-TEST_CASE("conflict_name: stem, time in UTC, device, extension") {
-  Entry loser = test::entry("d/photo.jpg", 0, {{device('B'), 9}, {device('A'), 3}});
-  loser.mtime_ns = 1'700'000'000'000'000'000;
-  CHECK(conflict_name(loser, false) == "photo.conflict-20231114-221320-BBBBBBBB.jpg");
-  CHECK(conflict_name(loser, true) == "photo.conflict-20231114-221320-BBBBBBBB-000000000000.jpg");
-  loser.path = ".profile";
-  CHECK(conflict_name(loser, false) == ".profile.conflict-20231114-221320-BBBBBBBB");
-  loser.path = "a.tar.gz";
-  loser.mtime_ns = -1;
-  CHECK(conflict_name(loser, false) == "a.tar.conflict-19691231-235959-BBBBBBBB.gz");
-}
-
-TEST_CASE("conflict_name: a name never has more than 255 bytes, and no cut character") {
-  for (std::size_t length = 1; length <= 255; ++length) {
-    std::string name;
-    while (name.size() + 2 <= length) name += "\xc3\xa9";
-    if (name.size() < length) name += "x";
-    const Entry loser = test::entry(name, 0, {{device('B'), 9}});
-    const std::string made = conflict_name(loser, true);
-    CHECK(made.size() <= 255);
-    CHECK(is_utf8(made));
-  }
+TEST_CASE("has_lost: a source that knows nothing of what it offered has lost it") {
+  const Entry wanted = test::entry("f", 1, {{device('B'), 7}});
+  CHECK(has_lost(wanted, std::nullopt));
+  CHECK(has_lost(wanted, test::entry("f", 2, {{device('B'), 5}})));
+  CHECK(has_lost(wanted, test::entry("f", 2, {{device('C'), 9}})));
+  // It is outdated: the source's news will say so.
+  CHECK_FALSE(has_lost(wanted, test::entry("f", 2, {{device('B'), 7}, {device('C'), 9}})));
+  CHECK_FALSE(has_lost(wanted, wanted));
+  CHECK_FALSE(has_lost(wanted, test::entry("f", 2, {})));  // changed there, and not recorded yet
 }

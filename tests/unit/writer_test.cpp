@@ -85,8 +85,13 @@ class Wire {
 
  private:
   bool is_outdated(const Entry& entry) const {
-    return std::any_of(entries_.begin(), entries_.end(), [&](const auto& other) {
-      return other && compare(other->version, entry.version) == Order::newer;
+    // A content that is here twice is outdated where one of them is.
+    return std::any_of(entries_.begin(), entries_.end(), [&](const auto& same) {
+      if (!same || same->hash != entry.hash) return false;
+      const Stamp made = stamp(same->version);
+      return std::any_of(entries_.begin(), entries_.end(), [&](const auto& other) {
+        return other && stamp(other->version) != made && covers(other->version, made);
+      });
     });
   }
 

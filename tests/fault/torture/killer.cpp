@@ -113,7 +113,7 @@ bool Killer::kill_at(state::FaultPoint point, int passes, std::chrono::milliseco
   words.victim.store(0);
   words.passes_left.store(passes);
   words.armed.store(point);
-  const bool died = eventually(
+  eventually(
       [&] {
         if (words.victim.load() != 0) return true;
         meanwhile();
@@ -121,6 +121,9 @@ bool Killer::kill_at(state::FaultPoint point, int passes, std::chrono::milliseco
       },
       limit);
   words.armed.store(state::FaultPoint::none);
+  // Who has taken the last pass dies, however long it takes to say so; from now on nobody can.
+  const bool died = words.passes_left.exchange(0) <= 0;
+  REQUIRE((!died || eventually([&] { return words.victim.load() != 0; }, Seconds{10})));
   victim_ = words.victim.load();
   if (died) count(std::string{state::kFaultPointNames[static_cast<std::size_t>(point)]});
   return died;

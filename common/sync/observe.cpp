@@ -1,0 +1,48 @@
+#include "common/sync/observe.h"
+
+#include "common/sync/version.h"
+#include "common/sync/writer.h"
+
+namespace lefting::sync {
+
+namespace {
+
+VersionVector next_version(const Record* known, std::int64_t mtime_ns, const Finder& finder) {
+  if (known != nullptr) return bump(known->entry.version, finder.writer, finder.now_ms);
+  if (finder.adopting) return adopted_version(finder.writer, mtime_ns, finder.now_ms);
+  return bump({}, finder.writer, finder.now_ms);
+}
+
+}  // namespace
+
+Record found_file(const Record* known, const std::string& path, const share::FileStat& stat,
+                  const Sha256& hash, const Finder& finder) {
+  Record made;
+  made.entry = {.path = path,
+                .size = stat.size,
+                .mtime_ns = stat.mtime_ns,
+                .mode = stat.mode,
+                .hash = hash,
+                .version = known != nullptr ? known->entry.version : VersionVector{},
+                .deleted = false};
+  made.ctime_ns = stat.ctime_ns;
+  made.inode = stat.inode;
+  const bool is_news = known == nullptr || made.entry != known->entry;
+  if (is_news) made.entry.version = next_version(known, stat.mtime_ns, finder);
+  return made;
+}
+
+std::optional<Record> found_missing(const Record* known, const Finder& finder) {
+  if (known == nullptr || known->entry.deleted) return std::nullopt;
+  Record gone;
+  gone.entry = {.path = known->entry.path,
+                .size = 0,
+                .mtime_ns = static_cast<std::int64_t>(finder.now_ms) * 1'000'000,
+                .mode = known->entry.mode,
+                .hash = std::nullopt,
+                .version = bump(known->entry.version, finder.writer, finder.now_ms),
+                .deleted = true};
+  return gone;
+}
+
+}  // namespace lefting::sync

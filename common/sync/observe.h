@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "common/base/entry.h"
+#include "common/share/share.h"
+
+namespace lefting::sync {
+
+// What the scanner's finds become: records of this index. No I/O.
+
+/// Who finds, and when.
+struct Finder {
+  ShortId writer;         ///< of this index
+  bool adopting = false;  ///< what has no record may be older than what peers have (writer.h)
+  std::uint64_t now_ms = 0;
+};
+
+/// The record of a file that stands at `path` and was hashed.
+/// `known`: what is recorded of the path; null: nothing. Where the file is what that says it keeps
+/// its version: another inode or ctime is no news to anybody.
+Record found_file(const Record* known, const std::string& path, const share::FileStat& stat,
+                  const Sha256& hash, const Finder& finder);
+
+/// The record of a path at which no file stands; nothing where none was known to.
+std::optional<Record> found_missing(const Record* known, const Finder& finder);
+
+}  // namespace lefting::sync

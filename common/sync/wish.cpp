@@ -1,0 +1,52 @@
+#include "common/sync/wish.h"
+
+#include <utility>
+#include <vector>
+
+#include "common/sync/decide.h"
+#include "common/sync/version.h"
+
+namespace lefting::sync {
+
+namespace {
+
+bool same_version(const Entry& a, const Entry& b) {
+  if (a.version.empty() || b.version.empty()) {
+    return a.size == b.size && a.mtime_ns == b.mtime_ns && a.deleted == b.deleted;
+  }
+  return compare(a.version, b.version) == Order::equal;
+}
+
+/// What a ticket in the place of `old` must know of it.
+std::vector<Entry> former_wishes(const Ticket& old) {
+  std::vector<Entry> former = old.former;
+  if (old.wanted.hash || old.wanted.deleted) {
+    former.push_back(old.wanted);
+    former.back().path.clear();
+  }
+  // The oldest may have been begun before the downloader died, the newest after it.
+  if (former.size() > kMostFormer) former.erase(former.begin() + kMostFormer / 2);
+  return former;
+}
+
+}  // namespace
+
+Joined join_wish(const Ticket& old, Ticket& ticket) {
+  if (same_version(old.wanted, ticket.wanted)) {
+    const std::uint64_t sources = old.sources | ticket.sources;
+    ticket = old;
+    ticket.sources = sources;
+    return sources == old.sources ? Joined::known : Joined::new_source;
+  }
+  // A wish that nobody can fulfil any more stands in nobody's way.
+  if (old.sources != 0 && !supersedes(ticket.wanted, old.wanted)) return Joined::refused;
+  ticket.former = former_wishes(old);
+  // The same content under a newer version: its sources and blocks are as good as before.
+  if (old.wanted.hash && old.wanted.hash == ticket.wanted.hash) {
+    ticket.done = old.done;
+    ticket.sources |= old.sources;
+  }
+  return Joined::replaces;
+}
+
+}  // namespace lefting::sync

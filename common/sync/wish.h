@@ -1,0 +1,21 @@
+#pragma once
+
+#include "common/base/entry.h"
+
+namespace lefting::sync {
+
+/// What became of a wish that met the path's ticket.
+enum class Joined {
+  replaces,    ///< it is a new ticket in the old one's place
+  new_source,  ///< the ticket stands for it, and has another source now
+  known,       ///< the ticket stands for it already
+  refused,     ///< the ticket stands for something that wins over it
+};
+
+/// Joins a wish of a peer with the ticket that its path has. No I/O.
+///
+/// `ticket`  the wish, with its one source; afterwards what the path's ticket is to be (with
+///           Joined::replaces it has no id yet). Unchanged where refused.
+Joined join_wish(const Ticket& old, Ticket& ticket);
+
+}  // namespace lefting::sync

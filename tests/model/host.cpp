@@ -1,0 +1,449 @@
+#include "tests/model/host.h"
+
+#include <algorithm>
+
+#include "common/sync/copy.h"
+#include "common/sync/decide.h"
+#include "common/sync/observe.h"
+#include "common/sync/peer_facts.h"
+#include "common/sync/wish.h"
+
+namespace lefting::model {
+
+namespace {
+
+constexpr std::uint64_t kSequenceJump = std::uint64_t{1} << 32;
+
+}  // namespace
+
+Host::Host(std::size_t number, std::mt19937_64& random, Story& story)
+    : number_{number}, random_{random}, story_{story} {
+  store.index = random_() | 1;
+  store.writer = *parse_short_id(std::string(8, static_cast<char>('A' + number)));
+  durable_ = store;
+}
+
+std::uint64_t Host::now_ms(std::uint64_t world_ms) const {
+  return static_cast<std::uint64_t>(static_cast<std::int64_t>(world_ms) + clock_ahead_ms);
+}
+
+const Record* Host::record_of(const std::string& path) const {
+  const auto at = store.records.find(path);
+  return at == store.records.end() ? nullptr : &at->second;
+}
+
+bool Host::commit(Record record, std::uint64_t base) {
+  const Record* now = record_of(record.entry.path);
+  if ((now == nullptr ? 0 : now->sequence) != base) return false;
+  story_.tell(number_, "records", record.entry);
+  record.sequence = ++store.sequence;
+  store.records[record.entry.path] = std::move(record);
+  return true;
+}
+
+void Host::look_at(const std::string& path, std::uint64_t now) {
+  const auto ticket = store.tickets.find(path);
+  const bool downloaders = ticket != store.tickets.end() && !waiting_.contains(path);
+  const Record* record = record_of(path);
+  const sync::Finder finder{store.writer, store.adopting, now};
+  const std::uint64_t base = record == nullptr ? 0 : record->sequence;
+  const auto stat = disk.stat(path);
+  if (!stat || stat->type != share::FileType::file) {
+    auto gone = sync::found_missing(record, finder);
+    if (gone && !downloaders) found_ = Found{std::move(*gone), base, stat};
+    return;
+  }
+  if (record != nullptr && share::is_unchanged(*stat, *record)) return;
+  if (downloaders) return;
+  found_ =
+      Found{sync::found_file(record, path, *stat, hash_of(disk.content(path)), finder), base, stat};
+}
+
+void Host::commit_found() {
+  if (found_ && disk.stat(found_->record.entry.path) == found_->seen) {
+    commit(std::move(found_->record), found_->base);
+  }
+  found_.reset();
+}
+
+std::set<std::string> Host::known_paths() const {
+  std::set<std::string> paths = disk.paths();
+  for (const auto& [path, record] : store.records) {
+    if (!record.entry.deleted) paths.insert(path);
+  }
+  return paths;
+}
+
+News Host::news_for(const Host& peer) {
+  sync_store();
+  std::uint64_t from = store.peers[peer.number_].told;
+  if (from > store.sequence) from = 0;
+  News news{{store.index, from, store.sequence}, {}};
+  for (const auto& [path, record] : store.records) {
+    if (record.sequence > from) news.entries.push_back(record.entry);
+  }
+  return news;
+}
+
+void Host::meet_index(std::size_t from, IndexId index) {
+  const IndexId known = store.peers[from].index;
+  if (known == 0 || known == index) return;
+  const std::uint64_t bit = std::uint64_t{1} << from;
+  bool any = false;
+  for (auto& [path, ticket] : store.tickets) {
+    any |= (ticket.sources & bit) != 0;
+    ticket.sources &= ~bit;
+  }
+  if (any) {
+    for (Peer& peer : store.peers) peer.seen = 0;
+  }
+  waiting_.clear();
+}
+
+void Host::take_entries(std::size_t from, const News& news, std::uint64_t now) {
+  meet_index(from, news.range.id);
+  for (const Entry& entry : news.entries) {
+    const Record* record = record_of(entry.path);
+    const sync::Verdict verdict =
+        sync::decide(record == nullptr ? nullptr : &record->entry, entry, store.writer, now)
+            .verdict;
+    if (verdict == sync::Verdict::same || verdict == sync::Verdict::ours_newer) continue;
+    Ticket ticket;
+    ticket.wanted = entry;
+    ticket.sources = std::uint64_t{1} << from;
+    const auto old = store.tickets.find(entry.path);
+    const sync::Joined joined =
+        old == store.tickets.end() ? sync::Joined::replaces : sync::join_wish(old->second, ticket);
+    if (joined == sync::Joined::refused || joined == sync::Joined::known) continue;
+    if (joined == sync::Joined::replaces) {
+      ticket.id = ++store.ticket;
+      waiting_.erase(entry.path);
+    }
+    store.tickets[entry.path] = std::move(ticket);
+  }
+}
+
+void Host::take_range(std::size_t from, const News& news) {
+  sync::take_range(store.peers[from], news.range);
+}
+
+void Host::hear_seen(const Host& peer) {
+  const Peer& facts = peer.store.peers[number_];
+  store.peers[peer.number_].told = facts.index == store.index ? facts.seen : 0;
+}
+
+Host::Served Host::serve(const Entry& wanted) const {
+  if (!up) return {};
+  const Record* record = record_of(wanted.path);
+  if (record == nullptr || record->entry.deleted) return {{}, sync::has_lost(wanted, {})};
+  if (record->entry.hash != wanted.hash) return {{}, sync::has_lost(wanted, record->entry)};
+  const auto stat = disk.stat(wanted.path);
+  if (!stat || !share::is_unchanged(*stat, *record)) return {};
+  return {disk.content(wanted.path), false};
+}
+
+sync::Standing Host::standing_of(const std::string& path) const {
+  const auto stat = disk.stat(path);
+  if (!stat) return sync::Standing::nothing;
+  if (stat->type == share::FileType::folder) return sync::Standing::folder;
+  const Record* record = record_of(path);
+  const bool untouched = record != nullptr && share::is_unchanged(*stat, *record);
+  return untouched ? sync::Standing::recorded : sync::Standing::other;
+}
+
+bool Host::work(std::uint64_t now, const Fetch& fetch) {
+  if (!job_) {
+    const auto ready = [&](const auto& item) { return !waiting_.contains(item.first); };
+    std::vector<const Ticket*> tickets;
+    for (const auto& item : store.tickets) {
+      if (ready(item)) tickets.push_back(&item.second);
+    }
+    if (tickets.empty()) return false;
+    job_.emplace();
+    job_->ticket = *tickets[random_() % tickets.size()];
+    return true;
+  }
+  switch (job_->stage) {
+    case Stage::begin:
+      begin(*job_, now);
+      break;
+    case Stage::fetch:
+      fetch_block(*job_, fetch);
+      break;
+    case Stage::prove:
+      prove(*job_);
+      break;
+    case Stage::keep:
+      keep_loser(*job_);
+      break;
+    case Stage::publish:
+      if (!is_current(*job_)) {
+        job_.reset();
+      } else if (const auto placed = disk.publish(job_->ticket.wanted.path,
+                                                  job_->ticket.wanted.size, job_->found)) {
+        story_.tell(number_, "puts in place", job_->ticket.wanted);
+        job_->placed = *placed;
+        job_->stage = Stage::sync;
+      } else {
+        put_off();
+      }
+      break;
+    case Stage::sync:
+      disk.sync_names();
+      job_->stage = Stage::record;
+      break;
+    case Stage::record:
+      record_result(*job_, now);
+      break;
+  }
+  return true;
+}
+
+/// Nothing was recorded since the plan was made.
+bool Host::is_current(const Job& job) const {
+  const Record* now = record_of(job.ticket.wanted.path);
+  return (now == nullptr ? 0 : now->sequence) == (job.record ? job.record->sequence : 0);
+}
+
+void Host::put_off() {
+  const auto at = store.tickets.find(job_->ticket.wanted.path);
+  if (at != store.tickets.end() && at->second.id == job_->ticket.id) waiting_.insert(at->first);
+  job_.reset();
+}
+
+void Host::end_ticket(const Ticket& ticket) {
+  const auto at = store.tickets.find(ticket.wanted.path);
+  const bool is_it = at != store.tickets.end() && at->second.id == ticket.id;
+  // Given up for want of a source, and it has one by now.
+  if (is_it && (ticket.sources != 0 || at->second.sources == 0)) store.tickets.erase(at);
+}
+
+void Host::begin(Job& job, std::uint64_t now) {
+  const std::string& path = job.ticket.wanted.path;
+  if (job.ticket.sources == 0) {
+    disk.discard_partial(path);
+    job.stage = Stage::record;
+    return;
+  }
+  const Record* record = record_of(path);
+  if (record != nullptr) job.record = *record;
+  job.found = disk.stat(path);
+  sync::Here here{
+      .record = job.record ? &*job.record : nullptr, .standing = standing_of(path), .hash = {}};
+  if (job.found) {
+    here.size = job.found->size;
+    here.mtime_ns = job.found->mtime_ns;
+  }
+  const auto former = [&] {
+    const auto stored = store.tickets.find(path);
+    std::vector<Entry> wishes =
+        stored == store.tickets.end() ? std::vector<Entry>{} : stored->second.former;
+    for (Entry& wish : wishes) wish.path = path;
+    return wishes;
+  };
+  const auto plan = [&] {
+    job.plan = sync::plan_ticket(job.ticket.wanted, former, here, store.writer, now);
+  };
+  plan();
+  if (job.plan.step == sync::Step::hash) {
+    here.hash = hash_of(disk.content(path));
+    plan();
+  }
+  carry_out(job, now);
+}
+
+void Host::carry_out(Job& job, std::uint64_t now) {
+  const std::string& path = job.ticket.wanted.path;
+  const sync::Step step = job.plan.step;
+  if (step == sync::Step::wait || step == sync::Step::hash) return put_off();
+  if (step != sync::Step::fetch) disk.discard_partial(path);
+  bool done = true;
+  if (step == sync::Step::restamp) {
+    const auto placed = disk.restamp(path, *job.found, job.plan.result.mtime_ns);
+    done = placed.has_value();
+    job.placed = placed.value_or(share::FileStat{});
+  } else if (step == sync::Step::remove) {
+    done = disk.remove(path, *job.found);
+  } else if (step == sync::Step::set_aside) {
+    done = keep(job, *job.record, *job.found) && disk.remove(path, *job.found);
+  } else if (step == sync::Step::fetch) {
+    if (job.found && job.found->type == share::FileType::folder) job.found.reset();
+    const bool resume = !job.ticket.done.empty();
+    Partial* partial = disk.open_partial(path, resume);
+    if (partial == nullptr) return make_way(job, now);
+    job.stage = Stage::fetch;
+    return;
+  }
+  if (!done) return put_off();
+  job.stage = step == sync::Step::drop ? Stage::record : Stage::sync;
+}
+
+void Host::fetch_block(Job& job, const Fetch& fetch) {
+  const std::string& path = job.ticket.wanted.path;
+  Partial* partial = disk.partial(path);
+  if (partial == nullptr) return put_off();
+  if (job.block == kBlocks) {
+    job.stage = Stage::prove;
+    return;
+  }
+  const bool is_done = !job.ticket.done.empty() && (job.ticket.done[0] >> job.block & 1) != 0;
+  if (!is_done) {
+    const std::size_t from = pick_source(job.ticket.sources);
+    const Served served = fetch(from, job.ticket.wanted);
+    if (served.has_lost) forget_source(job.ticket, from);
+    if (!served.content) return put_off();
+    partial->blocks[job.block] = *served.content;
+    partial->on_disk = false;
+    // Stored from time to time only; a newer wish may have taken the ticket's place.
+    const auto stored = store.tickets.find(path);
+    if (stored == store.tickets.end() || stored->second.id != job.ticket.id) return put_off();
+    if (job.ticket.done.empty()) job.ticket.done = {0};
+    job.ticket.done[0] = static_cast<std::uint8_t>(job.ticket.done[0] | 1u << job.block);
+    if (random_() % 2 == 0) stored->second.done = job.ticket.done;
+  }
+  ++job.block;
+}
+
+void Host::prove(Job& job) {
+  const std::string& path = job.ticket.wanted.path;
+  Partial* partial = disk.partial(path);
+  if (partial == nullptr) return put_off();
+  const bool right = std::ranges::all_of(
+      partial->blocks, [&](Content block) { return hash_of(block) == *job.ticket.wanted.hash; });
+  if (!right) {
+    disk.discard_partial(path);
+    const auto stored = store.tickets.find(path);
+    if (stored != store.tickets.end() && stored->second.id == job.ticket.id) {
+      stored->second.done.clear();
+    }
+    return put_off();
+  }
+  partial->mtime_ns = job.plan.result.mtime_ns;
+  partial->on_disk = true;
+  job.stage = job.plan.keeps ? Stage::keep : Stage::publish;
+}
+
+std::size_t Host::pick_source(std::uint64_t sources) {
+  std::vector<std::size_t> all;
+  for (std::size_t i = 0; i < kMostHosts; ++i) {
+    if ((sources >> i & 1) != 0) all.push_back(i);
+  }
+  return all[random_() % all.size()];
+}
+
+void Host::forget_source(const Ticket& ticket, std::size_t from) {
+  const auto at = store.tickets.find(ticket.wanted.path);
+  if (at == store.tickets.end() || at->second.id != ticket.id) return;
+  at->second.sources &= ~(std::uint64_t{1} << from);
+  if (at->second.sources != 0) return;
+  for (Peer& peer : store.peers) peer.seen = 0;
+}
+
+bool Host::keep(Job& job, const Record& loser, share::FileStat& stat) {
+  for (const bool distinct : {false, true}) {
+    const std::string path = sync::conflict_path(loser.entry, distinct);
+    const sync::Copy copy = sync::plan_copy(loser.entry, path, record_of(path));
+    if (copy.need == sync::CopyNeed::none) return true;
+    if (copy.need == sync::CopyNeed::taken) continue;
+    const auto there = disk.stat(path);
+    if (there && there->inode != stat.inode) continue;  // else linked before a death
+    if (!there) {
+      const auto linked = disk.link(loser.entry.path, stat, path);
+      if (!linked) return false;
+      story_.tell(number_, "keeps", loser.entry);
+      stat = *linked;
+    }
+    job.kept.emplace();
+    job.kept->record.entry = copy.entry;
+    job.kept->record.inode = stat.inode;
+    job.kept->base = copy.base;
+    return true;
+  }
+  return false;
+}
+
+void Host::keep_loser(Job& job) {
+  if (!keep(job, *job.record, *job.found)) return put_off();
+  job.stage = Stage::publish;
+}
+
+void Host::make_way(Job& job, std::uint64_t now) {
+  const std::string& path = job.ticket.wanted.path;
+  const std::string in_the_way = path.substr(0, path.find('/'));
+  const Record* record = record_of(in_the_way);
+  const sync::Here here{.record = record, .standing = standing_of(in_the_way), .hash = {}};
+  job.plan = sync::plan_way(here, store.tickets.contains(in_the_way),
+                            {.writer = store.writer, .now_ms = now});
+  if (job.plan.step == sync::Step::wait) return put_off();
+  job.record = *record;
+  auto stat = disk.stat(in_the_way);
+  if (!keep(job, *job.record, *stat) || !disk.remove(in_the_way, *stat)) return put_off();
+  job.stage = Stage::sync;
+}
+
+void Host::record_result(Job& job, std::uint64_t now_ms) {
+  if (job.plan.step == sync::Step::drop) {
+    end_ticket(job.ticket);
+    job_.reset();
+    return;
+  }
+  Record made;
+  made.entry = job.plan.result;
+  made.ctime_ns = job.placed.ctime_ns;
+  made.inode = job.placed.inode;
+  if (!commit(std::move(made), job.record ? job.record->sequence : 0)) {
+    const std::string& path = job.ticket.wanted.path;
+    const Record* now = record_of(path);
+    const bool placed = job.plan.step == sync::Step::fetch && !job.found;
+    if (placed && now != nullptr &&
+        sync::is_overtaken(job.ticket.wanted, *now, store.writer, now_ms)) {
+      disk.remove(path, job.placed);
+    }
+    return job_.reset();
+  }
+  if (job.kept) {
+    Record& kept = job.kept->record;
+    const auto stat = disk.stat(kept.entry.path);
+    kept.ctime_ns = stat ? stat->ctime_ns : 0;
+    const bool untouched = stat && stat->inode == kept.inode && stat->size == kept.entry.size &&
+                           stat->mtime_ns == kept.entry.mtime_ns;
+    if (untouched) commit(kept, job.kept->base);
+  }
+  if (!job.plan.again) end_ticket(job.ticket);
+  job_.reset();
+}
+
+void Host::kill() {
+  job_.reset();
+  found_.reset();
+  waiting_.clear();
+}
+
+ShortId Host::new_writer() {
+  std::string text;
+  for (int i = 0; i < 8; ++i) text += static_cast<char>('A' + random_() % 26);
+  return *parse_short_id(text);
+}
+
+bool Host::power_cut() {
+  kill();
+  disk.power_cut(random_);
+  const bool forgets = random_() % 2 == 0 &&
+                       (durable_.sequence != store.sequence || durable_.ticket != store.ticket);
+  if (forgets) store = durable_;
+  store.sequence += kSequenceJump;
+  if (store.adopting) store.writer = new_writer();
+  durable_ = store;
+  return forgets;
+}
+
+void Host::lose_store() {
+  kill();
+  store = Store{};
+  store.index = random_() | 1;
+  store.writer = new_writer();
+  store.adopting = true;
+  durable_ = store;
+}
+
+}  // namespace lefting::model

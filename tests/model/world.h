@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tests/model/host.h"
+#include "tests/model/ledger.h"
+#include "tests/model/story.h"
+
+namespace lefting::model {
+
+/// What may happen in a schedule.
+struct Weather {
+  std::size_t hosts = 3;
+  unsigned steps = 200;
+  bool deaths = true;       ///< programs are killed
+  bool power_cuts = false;  ///< and machines
+  bool lost_stores = false;
+  bool wrong_clocks = false;
+  bool long_absences = false;
+};
+/// The weather of a seed.
+Weather weather_of(std::uint64_t seed);
+
+/// Some hosts, their users, and a network that loses, repeats and reorders.
+class World {
+ public:
+  explicit World(std::uint64_t seed);
+
+  /// Runs the whole schedule and lets all come to rest. Returns what is wrong, or "".
+  std::string run();
+  /// What happened, a line each; kept only where asked for before run().
+  void keep_story() { story_.keep(); }
+  const std::string& story() const { return story_.text(); }
+
+ private:
+  void step();
+  void user(Host& host);
+  void user_writes(Host& host, const std::string& path);
+  void gone(Host& host, const std::string& path);
+  void user_ends(Host& host, const std::string& path);
+  void talk();
+  void deliver(std::size_t from, std::size_t to, const News& news, bool whole);
+  void misfortune(Host& host);
+  void traverse(Host& host);
+  bool work(Host& host);
+  std::string come_to_rest();
+  bool settle_once();
+  std::string fault_at_rest() const;
+  std::string fault_now() const;
+  std::string any_path();
+  std::uint64_t clock(const Host& host) const { return host.now_ms(time_ms_); }
+  unsigned pick(unsigned below) { return static_cast<unsigned>(random_() % below); }
+
+  Story story_;
+  std::mt19937_64 random_;
+  Weather weather_;
+  std::vector<Host> hosts_;
+  std::deque<News> wires_[kMostHosts][kMostHosts];
+  Ledger ledger_;
+  std::uint64_t time_ms_ = 1'700'000'000'000;
+  Content next_content_ = 1;
+  bool has_forgotten_ = false;
+};
+
+}  // namespace lefting::model
