@@ -18,7 +18,10 @@ constexpr milliseconds kLongestWait{8000};
 }  // namespace
 
 Downloader::Downloader(RoleContext& context, share::Share share)
-    : context_{context}, instance_{context.instance()}, share_{std::move(share)} {
+    : context_{context},
+      instance_{context.instance()},
+      share_{std::move(share)},
+      purger_{instance_, share_} {
   instance_.tickets.requeue_all();
   for (std::uint64_t i = 0; i < instance_.settings.downloads; ++i) {
     workers_.emplace_back([this] { work(); });

@@ -12,6 +12,7 @@
 #include "common/role/role.h"
 #include "common/share/share.h"
 #include "downloader/batch.h"
+#include "downloader/purger.h"
 
 namespace lefting::downloader {
 
@@ -38,6 +39,7 @@ class Downloader {
   Instance& instance_;
   share::Share share_;
   Relists relists_;
+  Purger purger_;
   EventFd worker_free_;
   /// Peers that have come online and whose waiting tickets were queued then.
   std::atomic<std::uint64_t> online_{0};

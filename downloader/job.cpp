@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/share/hash.h"
 #include "common/share/path.h"
+#include "common/share/trash.h"
 #include "common/sync/copy.h"
 
 namespace lefting::downloader {
@@ -136,9 +137,9 @@ void Worksite::restamp(Job& job) {
 
 void Worksite::remove(Job& job) {
   share::FileStat stat = *job.found;
-  if (job.plan.step == sync::Step::set_aside) {
-    if (auto kept = keep(job, *job.record, stat); !kept) return put_off_by(job, kept.error());
-  }
+  const Status kept = job.plan.step == sync::Step::set_aside ? keep(job, *job.record, stat)
+                                                             : put_into_trash(job.path(), stat);
+  if (!kept) return put_off_by(job, kept.error());
   if (auto gone = share::remove_file(share_, job.path(), stat); !gone) {
     return put_off_by(job, gone.error());
   }
@@ -170,6 +171,14 @@ void Worksite::make_way(Job& job, const Error& why) {
   log_info("\"{}\" is a folder elsewhere; the file of that name is kept beside it",
            printable(path));
   to_record(job, share::FileStat{});
+}
+
+Status Worksite::put_into_trash(const std::string& path, share::FileStat& stat) const {
+  if (!instance_.settings.trash) return {};
+  const auto after = share::put_into_trash(share_, path, stat, wall_ms());
+  if (!after) return after.error();
+  stat = after.value();
+  return {};
 }
 
 Status Worksite::keep(Job& job, const Record& loser, share::FileStat& stat) {
@@ -340,6 +349,10 @@ void Worksite::publish(Job& job) {
     }
     log_info("\"{}\" was changed here and elsewhere; this version is kept beside it",
              printable(job.path()));
+  } else if (job.found) {
+    if (auto kept = put_into_trash(job.path(), *job.found); !kept) {
+      return put_off_by(job, kept.error());
+    }
   }
   const auto stat = job.partial->publish(job.found);
   if (!stat) return put_off_by(job, stat.error());

@@ -100,6 +100,9 @@ class Worksite {
   void remove(Job& job);
   /// A file stands where a folder of the wanted file must be: sets it aside.
   void make_way(Job& job, const Error& why);
+  /// The file, which stands as `stat` says, is about to be overwritten or removed. `stat` is then
+  /// what it says afterwards.
+  Status put_into_trash(const std::string& path, share::FileStat& stat) const;
   /// Gives the loser of a conflict, which stands as `stat` says, its second name, unless the copy
   /// is there or was removed on purpose. `stat` is then what it says afterwards.
   Status keep(Job& job, const Record& loser, share::FileStat& stat);

@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/base/os.h"
 #include "common/share/path.h"
+#include "common/share/trash.h"
 
 namespace lefting::scanner {
 
@@ -86,6 +87,7 @@ void Watcher::take(const struct inotify_event& raw, std::vector<Event>& out) {
   }
   if (raw.len == 0 || share::is_partial_name(raw.name)) return;
   std::string path = share::join_path(folder->second, raw.name);
+  if (share::is_in_trash(path)) return;
   if ((raw.mask & IN_ISDIR) == 0) {
     const bool made = (raw.mask & IN_CREATE) != 0;
     out.push_back({made ? Event::Kind::new_file : Event::Kind::file, std::move(path)});

@@ -34,6 +34,12 @@ int id_command(const InstancePaths& paths);
 int logs_command(const InstancePaths& paths, const std::string& program, std::size_t lines,
                  bool follow);
 
+int trash_list_command(const InstancePaths& paths, bool json);
+int trash_empty_command(const InstancePaths& paths);
+/// Puts back what stood at `path`, or below it, last; `at`: what went at that time, or a part of
+/// it.
+int restore_command(const InstancePaths& paths, const std::string& path, const std::string& at);
+
 int peer_add_command(const InstancePaths& paths, const std::string& spec);
 int peer_remove_command(const InstancePaths& paths, const std::string& name);
 int peer_list_command(const InstancePaths& paths, bool json);

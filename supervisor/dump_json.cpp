@@ -251,4 +251,18 @@ void write_files_json(std::FILE* out, View& view, const std::string& glob) {
   put_files(json, view, glob);
 }
 
+void write_trash_json(std::FILE* out, const std::vector<share::Trashed>& trash) {
+  Json json{out};
+  json.begin_array();
+  for (const share::Trashed& one : trash) {
+    json.begin_object();
+    json.put("time", one.time);
+    json.put_path("path", one.path);
+    json.put("size", one.stat.size);
+    json.put_signed("mtime", one.stat.mtime_ns);
+    json.end_object();
+  }
+  json.end_array();
+}
+
 }  // namespace lefting::supervisor

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "common/share/trash.h"
 #include "common/state/peers.h"
 #include "supervisor/view.h"
 
@@ -21,6 +22,8 @@ void write_roles_json(std::FILE* out, View& view);
 void write_peers_json(std::FILE* out, const std::vector<state::PeerView>& peers);
 void write_tickets_json(std::FILE* out, View& view, const std::string& glob);
 void write_files_json(std::FILE* out, View& view, const std::string& glob);
+/// An array of {`time`, `path`, `size`, `mtime`}.
+void write_trash_json(std::FILE* out, const std::vector<share::Trashed>& trash);
 
 /// True if `path` is one that `glob` means.
 bool path_matches(const std::string& path, const std::string& glob);

@@ -49,7 +49,8 @@ struct CommandLine {
   bool follow = false;
   std::size_t lines = 100;
   std::vector<std::string> roles;
-  std::string name;  ///< of a peer or a program
+  std::string name;  ///< of a peer, a program or a file
+  std::string at;    ///< a time in the trash
   std::function<int(const InstancePaths&)> run;
 };
 
@@ -78,7 +79,8 @@ void add_setting_flags(CLI::App& app, CommandLine& line) {
     };
     if (info.kind == "switch") {
       app.add_flag_function(
-          flag, [note](std::int64_t count) { note(count > 0 ? "true" : "false"); }, help);
+          flag + ",!--no-" + flag.substr(2),
+          [note](std::int64_t count) { note(count > 0 ? "true" : "false"); }, help);
     } else if (info.kind == "list") {
       app.add_option_function<std::vector<std::string>>(
              "--peer," + flag,
@@ -136,6 +138,21 @@ void add_peer_commands(CLI::App& app, CommandLine& line) {
   list->add_flag("--json", line.json, "as a JSON array");
 }
 
+void add_trash_commands(CLI::App& app, CommandLine& line) {
+  auto* trash = add_command(app, line, "trash", "what peers overwrote or removed", nullptr);
+  trash->require_subcommand(1);
+  auto* list = add_command(*trash, line, "list", "show it, oldest first",
+                           [&line](const auto& p) { return trash_list_command(p, line.json); });
+  list->add_flag("--json", line.json, "as a JSON array");
+  add_command(*trash, line, "empty", "remove all of it", trash_empty_command);
+  auto* restore =
+      add_command(app, line, "restore", "put back what is in the trash",
+                  [&line](const auto& p) { return restore_command(p, line.name, line.at); });
+  restore->add_option("path", line.name, "a file, or a folder with all that is missing in it")
+      ->required();
+  restore->add_option("--at", line.at, "what went then: a time of `trash list`, or its beginning");
+}
+
 void add_commands(CLI::App& app, CommandLine& line) {
   app.set_version_flag("--version", "lefting " LEFTING_VERSION);
   app.require_subcommand(1);
@@ -157,6 +174,7 @@ void add_commands(CLI::App& app, CommandLine& line) {
   logs->add_option("-n,--lines", line.lines, "how many lines, 100 by default");
   add_command(app, line, "id", "print this device's ID", id_command);
   add_peer_commands(app, line);
+  add_trash_commands(app, line);
 }
 
 int run(int argc, char** argv) {

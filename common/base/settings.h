@@ -21,6 +21,9 @@ struct Settings {
   bool plain = false;
   bool compress = false;  ///< ask peers for zstd data
   std::uint64_t rescan_seconds = 3600;
+  bool trash = true;  ///< what peers overwrite or remove is kept for a while
+  std::uint64_t trash_days = 30;
+  std::uint64_t trash_percent = 10;  ///< of the share's file system
   std::uint64_t hash_threads = 2;
   std::uint64_t downloads = 4;  ///< tickets worked on at once
   std::uint64_t max_connections = 256;

@@ -10,6 +10,7 @@
 
 #include "common/share/marker.h"
 #include "common/share/path.h"
+#include "common/share/trash.h"
 
 namespace lefting::share {
 
@@ -94,6 +95,7 @@ class Traversal {
 
   /// No peer takes a path with a reserved name in it, so there is nothing to find below one.
   void enter(const dirent& item) {
+    if (path_ == kTrashName) return;
     if (is_partial_name(item.d_name)) {
       ++counts_.skipped;
     } else {

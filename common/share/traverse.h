@@ -29,9 +29,9 @@ struct TraversalCounts {
   std::uint64_t unreadable = 0;  ///< each was told to `trouble`
 };
 
-/// Visits every regular file below `from` ("" is the whole share), hidden ones included. Folders
-/// on other file systems are entered too; symlinks never are. Needs memory for one folder's names
-/// and for the folders still to come.
+/// Visits every regular file below `from` ("" is the whole share), hidden ones included, but
+/// for the trash, unless it is `from`. Folders on other file systems are entered too; symlinks
+/// never are. Needs memory for one folder's names and for the folders still to come.
 TraversalCounts traverse(const Share& share, const std::string& from, const Visitor& visitor);
 
 }  // namespace lefting::share

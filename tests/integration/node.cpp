@@ -114,7 +114,7 @@ std::vector<std::pair<std::string, std::string>> Node::tree() const {
     std::error_code gone;
     if (item->is_symlink(gone) || !item->is_regular_file(gone)) continue;
     const std::string path = item->path().string().substr(share().size());
-    if (path == ".share.lefting") continue;  // the share's marker
+    if (path == ".share.lefting" || path.starts_with(".lefting-trash/")) continue;
     out.emplace_back(path, read(path));
   }
   std::sort(out.begin(), out.end());

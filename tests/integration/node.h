@@ -51,7 +51,7 @@ class Node {
   bool holds(const std::string& path, const std::string& content) const {
     return exists(path) && read(path) == content;
   }
-  /// All files of the share by path and content, partial files too.
+  /// All files of the share by path and content, partial files too; not its marker and trash.
   std::vector<std::pair<std::string, std::string>> tree() const;
 
  private:

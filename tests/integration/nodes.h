@@ -50,6 +50,11 @@ inline std::set<std::string> contents(const Tree& tree) {
   return out;
 }
 
+inline void start_pair(Node& a, Node& b) {
+  a.start({b.spec()});
+  b.start({a.spec()});
+}
+
 /// Nodes that know each other, and what is expected of them.
 class Nodes {
  public:

@@ -5,7 +5,7 @@
 
 #include <filesystem>
 
-#include "tests/integration/node.h"
+#include "tests/integration/nodes.h"
 
 using namespace lefting::test;
 namespace fs = std::filesystem;
@@ -16,11 +16,6 @@ struct stat stat_of(const std::string& path) {
   struct stat raw {};
   REQUIRE(::lstat(path.c_str(), &raw) == 0);
   return raw;
-}
-
-void start_pair(Node& a, Node& b) {
-  a.start({b.spec()});
-  b.start({a.spec()});
 }
 
 bool same_trees(const Node& a, const Node& b) { return a.tree() == b.tree(); }

@@ -287,7 +287,10 @@ void Host::fetch_block(Job& job, const Fetch& fetch) {
     return;
   }
   const bool is_done = !job.ticket.done.empty() && (job.ticket.done[0] >> job.block & 1) != 0;
-  if (!is_done) {
+  if (is_done) {
+    const Content block = partial->blocks[job.block];
+    has_mixed_ |= block > 0 && hash_of(block) != *job.ticket.wanted.hash;
+  } else {
     const std::size_t from = pick_source(job.ticket.sources);
     const Served served = fetch(from, job.ticket.wanted);
     if (served.has_lost) forget_source(job.ticket, from);

@@ -82,6 +82,8 @@ class Host {
   using Fetch = std::function<Served(std::size_t from, const Entry& wanted)>;
   bool work(std::uint64_t now, const Fetch& fetch);
   bool is_working() const { return job_.has_value(); }
+  /// It took blocks of another version for done.
+  bool has_mixed() const { return has_mixed_; }
   void requeue() { waiting_.clear(); }
 
   void kill();
@@ -132,6 +134,7 @@ class Host {
   std::set<std::string> waiting_;  ///< paths of tickets that were put off
   std::optional<Job> job_;
   std::optional<Found> found_;
+  bool has_mixed_ = false;
 };
 
 }  // namespace lefting::model

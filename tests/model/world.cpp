@@ -229,6 +229,7 @@ std::string World::come_to_rest() {
 /// What must never be, at no instant.
 std::string World::fault_now() const {
   for (const Host& host : hosts_) {
+    if (host.has_mixed()) return fmt::format("{} resumes another version", host.number());
     for (const auto& [path, file] : host.disk.files()) {
       if (ledger_.was_written(file.content)) continue;
       return fmt::format("{} on {} holds what nobody wrote", path, host.number());
