@@ -251,7 +251,7 @@ void Worksite::forget_source(Job& job, int slot) {
   if (!is_last) return;
   log_info("nobody has \"{}\" as it was offered; the peers are asked anew what they have",
            printable(job.path()));
-  instance_.peers.spoil();
+  instance_.peers.ask_anew();
   instance_.wakes.supervisor.signal();
 }
 

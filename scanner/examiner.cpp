@@ -36,16 +36,23 @@ void Examiner::end_adoption() {
   adopting_ = false;
 }
 
+bool Examiner::is_deletion(const Finding& finding) {
+  return finding.change && finding.change->record.entry.deleted;
+}
+
 Status Examiner::check_share() const {
   if (auto good = share_.check(); !good) return good;
   return share::check_marker(share_, index_);
 }
 
+void Examiner::report_deletions(std::vector<Finding>& findings) {
+  for (Finding& finding : findings) {
+    if (is_deletion(finding)) finding = {Outcome::gone, {}, {}};
+  }
+}
+
 void Examiner::doubt_deletions(std::vector<Finding>& findings) const {
-  const auto is_deletion = [](const Finding& finding) {
-    return finding.change && finding.change->record.entry.deleted;
-  };
-  if (std::none_of(findings.begin(), findings.end(), is_deletion)) return;
+  if (std::ranges::none_of(findings, is_deletion)) return;
   const auto good = check_share();
   if (good) return;
   log_error("{}", good.error().text());
@@ -54,9 +61,13 @@ void Examiner::doubt_deletions(std::vector<Finding>& findings) const {
   }
 }
 
-std::vector<Outcome> Examiner::examine(const std::vector<std::string>& paths) {
+std::vector<Outcome> Examiner::examine(const std::vector<std::string>& paths, Deletions deletions) {
   std::vector<Finding> findings = look_all(paths);
-  doubt_deletions(findings);
+  if (deletions == Deletions::report) {
+    report_deletions(findings);
+  } else {
+    doubt_deletions(findings);
+  }
   std::vector<sync::Change> changes;
   std::vector<std::size_t> owners;
   for (std::size_t i = 0; i < findings.size(); ++i) {

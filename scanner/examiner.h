@@ -18,6 +18,7 @@ enum class Outcome {
   unchanged,  ///< as recorded
   written,    ///< a new version was recorded
   restless,   ///< it changed while it was hashed, or the downloader is at it: look again
+  gone,       ///< nothing stands there any more; not recorded yet
   unreadable,
 };
 
@@ -27,9 +28,10 @@ class Examiner {
  public:
   Examiner(RoleContext& context, const share::Share& share);
 
-  /// Looks at all of `paths` and commits what changed in one transaction.
-  /// Returns an outcome for each. Throws StoreError.
-  std::vector<Outcome> examine(const std::vector<std::string>& paths);
+  enum class Deletions { report, record };
+  /// Looks at all of `paths` and commits what changed in one transaction; deletions only if they
+  /// are to be recorded. Returns an outcome for each. Throws StoreError.
+  std::vector<Outcome> examine(const std::vector<std::string>& paths, Deletions deletions);
 
   /// Errors: the share is not what the index was made of; then nothing in it is gone.
   Status check_share() const;
@@ -44,6 +46,7 @@ class Examiner {
     std::optional<sync::Change> change;
     std::optional<share::FileStat> seen;  ///< the file of `change`, unless that is a deletion
   };
+  static bool is_deletion(const Finding& finding);
   bool is_still_so(const Finding& finding) const;
   Finding look(const std::string& path) const;
   Finding look_at_missing(const std::string& path) const;
@@ -51,6 +54,8 @@ class Examiner {
   sync::Finder finder() const;
   /// Takes deletions out again where the share is not the right one.
   void doubt_deletions(std::vector<Finding>& findings) const;
+  /// Leaves them to who asked.
+  static void report_deletions(std::vector<Finding>& findings);
   std::vector<Finding> look_all(const std::vector<std::string>& paths) const;
 
   RoleContext& context_;

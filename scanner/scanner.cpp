@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "common/base/log.h"
 #include "common/share/path.h"
@@ -31,7 +32,8 @@ Scanner::Scanner(RoleContext& context, share::Share share)
       words_{state::scan_words(instance_.segment)},
       examiner_{context, share_},
       watcher_{share_},
-      news_{context} {}
+      news_{context},
+      brake_{instance_.settings.brake} {}
 
 void Scanner::run() {
   context_.ready();
@@ -44,6 +46,7 @@ void Scanner::run() {
     }
     look_again_at_the_restless();
     examine_suspects();
+    record_deletions(false);
     end_adoption_if_due();
     wait();
   }
@@ -52,6 +55,7 @@ void Scanner::run() {
 void Scanner::wait() {
   Deadline until = std::min(next_traversal_, deadline_in(kLongestWait));
   for (const auto& [path, restless] : restless_) until = std::min(until, restless.due);
+  until = std::min(until, brake_.due());
   std::array<pollfd, 3> fds = {
       pollfd{.fd = context_.stop_fd(), .events = POLLIN, .revents = 0},
       pollfd{.fd = instance_.wakes.scanner.fd(), .events = POLLIN, .revents = 0},
@@ -108,6 +112,8 @@ void Scanner::traverse_all() {
   }
   share_was_bad_ = false;
   words_.begun.fetch_add(1);
+  hear_verdict();
+  brake_.clear();
   const std::uint64_t started = monotonic_ms();
   // Two instances of the scanner must not take each other's marks for their own.
   scan_ = std::max<std::uint32_t>(1, static_cast<std::uint32_t>(words_.begun.load()));
@@ -115,7 +121,10 @@ void Scanner::traverse_all() {
   examine_suspects();
   if (!context_.stopping() && examiner_.check_share()) {
     find_missing();
-    if (!context_.stopping()) ++whole_traversals_;
+    if (!context_.stopping()) {
+      ++whole_traversals_;
+      record_deletions(true);
+    }
   }
   words_.last_ms.store(monotonic_ms() - started);
   words_.watching.store(watcher_.complete() ? 1 : 0);
@@ -219,14 +228,23 @@ void Scanner::suspect(std::string path) {
 
 void Scanner::examine_suspects() {
   if (suspects_.empty()) return;
-  std::vector<std::string> paths = std::move(suspects_);
-  suspects_.clear();
+  examine(std::exchange(suspects_, {}), Examiner::Deletions::report);
+}
+
+void Scanner::examine(std::vector<std::string> paths, Examiner::Deletions deletions) {
   std::sort(paths.begin(), paths.end());
   paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
   context_.beat();
-  const std::vector<Outcome> outcomes = examiner_.examine(paths);
+  const std::vector<Outcome> outcomes = examiner_.examine(paths, deletions);
+  const Deadline now = std::chrono::steady_clock::now();
   bool news = false;
   for (std::size_t i = 0; i < paths.size(); ++i) {
+    if (outcomes[i] == Outcome::gone) {
+      restless_.erase(paths[i]);
+      brake_.add(paths[i], now);
+      continue;
+    }
+    brake_.remove(paths[i]);
     if (outcomes[i] != Outcome::restless) {
       restless_.erase(paths[i]);
       news |= outcomes[i] == Outcome::written;
@@ -238,8 +256,46 @@ void Scanner::examine_suspects() {
     restless.due = deadline_in(settle);
     ++restless.looks;
   }
-  if (!news) return;
-  news_.tell();
+  if (news) news_.tell();
+}
+
+void Scanner::record_deletions(bool whole) {
+  const std::uint64_t held = brake_.held();
+  const auto gone =
+      brake_.take(instance_.dictionary.totals().files, whole, std::chrono::steady_clock::now());
+  for (auto at = gone.begin(); at != gone.end() && !context_.stopping();) {
+    const auto end = at + std::min<std::ptrdiff_t>(kSuspects, gone.end() - at);
+    examine({at, end}, Examiner::Deletions::record);
+    at = end;
+  }
+  words_.held.store(brake_.held());
+  if (brake_.held() == 0 || held != 0) return;
+  log_error(
+      "{} files are gone at once, more than a quarter of the share. That is told to nobody until "
+      "it is approved: `supervisor deletes approve` if it was meant so, `supervisor deletes "
+      "restore` to fetch them from the peers again",
+      brake_.held());
+}
+
+void Scanner::hear_verdict() {
+  switch (words_.verdict.exchange(state::Verdict::none)) {
+    case state::Verdict::none:
+      return;
+    case state::Verdict::approve:
+      return brake_.approve();
+    case state::Verdict::restore:
+      return forget_deletions();
+  }
+}
+
+/// What isn't known isn't missing; and all peers are asked what they have.
+void Scanner::forget_deletions() {
+  const auto gone = brake_.give_up();
+  if (gone.empty()) return;
+  instance_.index.forget(gone);
+  instance_.peers.ask_anew();
+  instance_.wakes.supervisor.signal();
+  log_info("{} files that are gone here are fetched from the peers again", gone.size());
 }
 
 }  // namespace lefting::scanner

@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/role/role.h"
 #include "common/share/share.h"
+#include "scanner/brake.h"
 #include "scanner/examiner.h"
 #include "scanner/news.h"
 #include "scanner/watcher.h"
@@ -40,6 +41,11 @@ class Scanner {
   /// Adds a path to those to be examined; examines when there are many.
   void suspect(std::string path);
   void examine_suspects();
+  void examine(std::vector<std::string> paths, Examiner::Deletions deletions);
+  /// Records what is gone, if it is time and nothing speaks against it.
+  void record_deletions(bool whole);
+  void hear_verdict();
+  void forget_deletions();
 
   RoleContext& context_;
   Instance& instance_;
@@ -49,6 +55,7 @@ class Scanner {
   Watcher watcher_;
   NewsSenders news_;
 
+  Brake brake_;
   std::vector<std::string> suspects_;
   struct Restless {
     Deadline due;

@@ -8,6 +8,7 @@
 #include "supervisor/control_client.h"
 #include "supervisor/dump_json.h"
 #include "supervisor/dump_tables.h"
+#include "supervisor/human.h"
 #include "supervisor/peer_store.h"
 #include "supervisor/view.h"
 
@@ -100,6 +101,25 @@ int restart_command(const InstancePaths& paths, const std::vector<std::string>& 
 
 int rescan_command(const InstancePaths& paths) {
   return ask(paths, {.operation = "rescan", .roles = {}, .slots = {}});
+}
+
+int deletes_command(const InstancePaths& paths, bool approve) {
+  if (!instance_exists(paths)) return not_running(paths);
+  auto opened = View::open(paths);
+  if (!opened) return fail(opened.error());
+  if (!opened.value()->live()) return not_running(paths);
+  state::ScanWords& words = state::scan_words(opened.value()->attached()->segment);
+  const std::uint64_t held = words.held.load();
+  if (held == 0) {
+    return fail(plain_error("deletes", "nothing is held back", "see `supervisor status`"));
+  }
+  // The traversal that is asked for begins with it.
+  words.verdict.store(approve ? state::Verdict::approve : state::Verdict::restore);
+  const int done = rescan_command(paths);
+  if (done != kToolDone) return done;
+  std::printf(approve ? "%s approved\n" : "%s given up; the files are fetched again\n",
+              counted(held, "deletion").c_str());
+  return kToolDone;
 }
 
 int hello_command(const InstancePaths& paths, const std::string& peer) {

@@ -34,6 +34,9 @@ int id_command(const InstancePaths& paths);
 int logs_command(const InstancePaths& paths, const std::string& program, std::size_t lines,
                  bool follow);
 
+/// Approves the deletions that are held back, or has the files fetched again.
+int deletes_command(const InstancePaths& paths, bool approve);
+
 int trash_list_command(const InstancePaths& paths, bool json);
 int trash_empty_command(const InstancePaths& paths);
 /// Puts back what stood at `path`, or below it, last; `at`: what went at that time, or a part of

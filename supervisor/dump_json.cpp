@@ -191,6 +191,7 @@ void put_counts(Json& json, const Counts& counts) {
   json.put("skipped", counts.skipped);
   json.put("unreadable", counts.unreadable);
   json.put("left_over", counts.left_over);
+  json.put("held", counts.held);
   json.put("watching", counts.watching);
   json.end_object();
 }

@@ -103,6 +103,11 @@ std::vector<std::string> summary_lines(View& view) {
   if (view.live()) {
     line("skipped", fmt::format("{} symlinks, devices and the like; {} unreadable", counts.skipped,
                                 counts.unreadable));
+    if (counts.held != 0) {
+      line("held", fmt::format("{} deletions at once are told to nobody: `supervisor deletes "
+                               "approve` if they are meant, else `supervisor deletes restore`",
+                               counts.held));
+    }
     if (counts.left_over != 0) {
       line("left over", fmt::format("{} partial files that no transfer owns; `supervisor logs "
                                     "scanner` names them, and they may be removed",

@@ -153,6 +153,15 @@ void add_trash_commands(CLI::App& app, CommandLine& line) {
   restore->add_option("--at", line.at, "what went then: a time of `trash list`, or its beginning");
 }
 
+void add_deletes_commands(CLI::App& app, CommandLine& line) {
+  auto* deletes = add_command(app, line, "deletes", "deletions that are held back", nullptr);
+  deletes->require_subcommand(1);
+  add_command(*deletes, line, "approve", "they are meant: tell the peers",
+              [](const auto& p) { return deletes_command(p, true); });
+  add_command(*deletes, line, "restore", "they are not: fetch the files from the peers again",
+              [](const auto& p) { return deletes_command(p, false); });
+}
+
 void add_commands(CLI::App& app, CommandLine& line) {
   app.set_version_flag("--version", "lefting " LEFTING_VERSION);
   app.require_subcommand(1);
@@ -175,6 +184,7 @@ void add_commands(CLI::App& app, CommandLine& line) {
   add_command(app, line, "id", "print this device's ID", id_command);
   add_peer_commands(app, line);
   add_trash_commands(app, line);
+  add_deletes_commands(app, line);
 }
 
 int run(int argc, char** argv) {

@@ -193,6 +193,7 @@ void View::put_segment_words(Counts& counts) {
   counts.skipped = scan.skipped.load();
   counts.unreadable = scan.unreadable.load();
   counts.left_over = scan.left_over.load();
+  counts.held = scan.held.load();
   counts.watching = scan.watching.load() != 0;
 }
 

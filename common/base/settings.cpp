@@ -39,6 +39,7 @@ const Row kRows[] = {
     {"compress", &Settings::compress, "ask peers to compress file data (zstd): for slow wires"},
     {"rescan_seconds", Number{&Settings::rescan_seconds, 1, 31536000},
      "seconds between two traversals of the share"},
+    {"brake", &Settings::brake, "hold back the deletion of a large part of the share"},
     {"trash", &Settings::trash, "keep in .lefting-trash what peers overwrite or remove"},
     {"trash_days", Number{&Settings::trash_days, 0, 36500}, "how long it is kept, in days"},
     {"trash_percent", Number{&Settings::trash_percent, 0, 100},

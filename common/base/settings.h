@@ -21,6 +21,7 @@ struct Settings {
   bool plain = false;
   bool compress = false;  ///< ask peers for zstd data
   std::uint64_t rescan_seconds = 3600;
+  bool brake = true;  ///< many deletions at once are held back until the user approves
   bool trash = true;  ///< what peers overwrite or remove is kept for a while
   std::uint64_t trash_days = 30;
   std::uint64_t trash_percent = 10;  ///< of the share's file system

@@ -180,6 +180,10 @@ Result<bool> Dictionary::apply(const Record& record) {
   return lock.put(*newest, key.hash);
 }
 
+void Dictionary::spoil() {
+  for (ShardControl& shard : segment_.layout().shards) shard.guard.stale.store(1);
+}
+
 void Dictionary::for_each(std::size_t shard, const Emit& emit) const {
   const std::vector<std::byte> copy = copy_shard(segment_, shard, backing_);
   for (std::size_t at = 0; at < copy.size();) {

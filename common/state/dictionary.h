@@ -59,6 +59,9 @@ class Dictionary {
   /// path from now on: slower, and as right.
   Result<bool> apply(const Record& record);
 
+  /// Every shard is loaded again by whoever locks it next.
+  void spoil();
+
   /// Copies a shard's live records out under its lock, then calls `emit` for each without the lock.
   void for_each(std::size_t shard, const Emit& emit) const;
   /// False if live records of the shard found no room here: then only the store has them all.

@@ -219,10 +219,13 @@ std::uint64_t PeerList::changes() const { return segment_.layout().peers.changes
 
 void PeerList::pass(FaultPoint point) const { fault_point(segment_.layout(), point); }
 
-void PeerList::spoil() {
-  PeerControl& control = segment_.layout().peers;
-  control.guard.stale.store(1);
-  control.changes.fetch_add(1);
+void PeerList::ask_anew() {
+  segment_.layout().peers.guard.stale.store(1);
+  PeersLock lock{segment_, load_};
+  for (int slot = 0; slot < kMaxPeers; ++slot) {
+    if (!lock.used(slot) || lock.state(slot) != PeerState::online) continue;
+    lock.set_state(slot, PeerState::offline, "it is asked anew what it has");
+  }
 }
 
 }  // namespace lefting::state

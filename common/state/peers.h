@@ -51,8 +51,9 @@ class PeerList {
   std::uint64_t changes() const;
   /// For tests: may kill this program.
   void pass(FaultPoint point) const;
-  /// Marks the list to be loaded again by whoever locks it next.
-  void spoil();
+  /// Loads the list again and takes those that are online for offline, so that the supervisor, once
+  /// it is woken, has hello said to them.
+  void ask_anew();
 
  private:
   Segment& segment_;

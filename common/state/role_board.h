@@ -36,6 +36,9 @@ struct Inflight {
   std::atomic<std::uint64_t> ticket{0};    ///< of ticket ids
 };
 
+/// What the user says of deletions that are held back.
+enum class Verdict : std::uint32_t { none, approve, restore };
+
 /// Words by which the scanner and those who ask it meet.
 struct ScanWords {
   std::atomic<std::uint64_t> wanted{0};    ///< traversals asked for; +1 each
@@ -46,7 +49,9 @@ struct ScanWords {
   std::atomic<std::uint64_t> skipped{0};     ///< symlinks, devices, sockets, reserved names in it
   std::atomic<std::uint64_t> unreadable{0};  ///< files and folders that could not be read in it
   std::atomic<std::uint64_t> left_over{0};   ///< partial files in it that no ticket owns
-  std::atomic<std::uint32_t> watching{0};    ///< 1: inotify covers the share; 0: polling only
+  std::atomic<std::uint64_t> held{0};        ///< deletions that are held back
+  std::atomic<Verdict> verdict{Verdict::none};  ///< on them: a tool sets it, the scanner takes it
+  std::atomic<std::uint32_t> watching{0};       ///< 1: inotify covers the share; 0: polling only
 };
 
 RoleSlot& role_slot(Segment& segment, Role role);

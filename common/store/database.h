@@ -56,6 +56,7 @@ struct Store::Database {
                      "deleted=excluded.deleted, hash=excluded.hash, version=excluded.version, "
                      "sequence=excluded.sequence, ctime=excluded.ctime, inode=excluded.inode "
                      "WHERE file.sequence=?"};
+  Statement forget{raw, "DELETE FROM file WHERE shard=? AND path=?"};
   Statement tickets{raw, "SELECT " TICKET_COLUMNS " FROM ticket ORDER BY id"};
   Statement shard_tickets{raw, "SELECT " TICKET_COLUMNS " FROM ticket WHERE shard=?"};
   Statement find_ticket{raw, "SELECT " TICKET_COLUMNS " FROM ticket WHERE shard=? AND path=?"};

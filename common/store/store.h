@@ -129,6 +129,9 @@ class Transaction {
   /// sequence `base` (0: there is none). False: somebody was faster, nothing is stored.
   bool put_record(Record& record, std::uint64_t base);
 
+  /// As if the path never had had a record.
+  void forget_record(std::string_view path);
+
   /// Stores a new ticket and gives it its id, unless the path has one already: then false.
   bool add_ticket(Ticket& ticket);
   std::optional<Ticket> find_ticket(std::string_view path);
@@ -146,8 +149,8 @@ class Transaction {
   void put_peer(Peer& peer);
   /// Takes it out of the list, and forget_offers().
   void remove_peer(int slot);
-  /// Takes it out of every ticket's sources. What only it had is given up by the downloader, and the
-  /// others' lists are taken anew, since they may have offered something older meanwhile.
+  /// Takes it out of every ticket's sources. What only it had is given up by the downloader, and
+  /// the others' lists are taken anew, since they may have offered something older meanwhile.
   void forget_offers(int slot);
   /// The peers' lists are taken anew.
   void forget_seen();

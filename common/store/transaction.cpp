@@ -127,6 +127,12 @@ void Transaction::put_peer(Peer& peer) {
   put.run();
 }
 
+void Transaction::forget_record(std::string_view path) {
+  Statement& forget = store_.database_->forget;
+  forget.bind(1, std::uint64_t{shard_of(path)}).bind_blob(2, path);
+  forget.run();
+}
+
 void Transaction::remove_peer(int slot) {
   Store::Database& database = *store_.database_;
   database.remove_peer.bind(1, static_cast<std::uint64_t>(slot));
@@ -143,9 +149,7 @@ void Transaction::forget_offers(int slot) {
   if (sqlite3_changes(database.raw) != 0) forget_seen();
 }
 
-void Transaction::forget_seen() {
-  execute(store_.database_->raw, "UPDATE peer SET seen=0");
-}
+void Transaction::forget_seen() { execute(store_.database_->raw, "UPDATE peer SET seen=0"); }
 
 std::optional<Peer> Transaction::find_peer(int slot) {
   Query query{store_.database_->peers};

@@ -90,6 +90,20 @@ std::vector<bool> Index::commit(std::vector<Change>& changes, std::vector<Ticket
   return written;
 }
 
+void Index::forget(const std::vector<std::string>& paths) {
+  const std::lock_guard turn{turn_};
+  // Less is known from now on, so the parts are to be loaded again whether or not this comes to its
+  // end; and once more, if somebody has loaded one before it did.
+  dictionary_.spoil();
+  {
+    store::Transaction transaction{store_};
+    for (const std::string& path : paths) transaction.forget_record(path);
+    transaction.forget_seen();
+    transaction.commit();
+  }
+  dictionary_.spoil();
+}
+
 void Index::apply_tickets(const std::vector<Ticket>& tickets) {
   pass(FaultPoint::tickets_committed);
   note_room(tickets_.put(tickets));

@@ -54,6 +54,10 @@ class Index {
   /// Returns   for each change, whether it was written.
   std::vector<bool> commit(std::vector<Change>& changes, std::vector<TicketRef> finished = {});
 
+  /// Forgets the records of these paths, as if there never had been any, and what peers have shown:
+  /// their lists are to be taken anew.
+  void forget(const std::vector<std::string>& paths);
+
   /// Runs `write` in a transaction and puts the tickets that it returns into the segment.
   template <class Write>
   void write_tickets(Write&& write) {

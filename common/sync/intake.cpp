@@ -101,7 +101,7 @@ bool Intake::meet_index(int slot, IndexId index) {
     transaction.forget_offers(slot);
     transaction.commit();
   }
-  peers_.spoil();
+  peers_.ask_anew();
   index_.tickets().drop_source(slot);  // of what was loaded again meanwhile
   log_info("peer {} has another index; what the old one offered is forgotten", slot);
   return true;

@@ -583,7 +583,7 @@ TEST_CASE("PeerList: a death while a peer changes leaves the list whole") {
   die_everywhere(
       [&] {
         store = {{1, stays}, {3, goes}};
-        list.spoil();
+        list.ask_anew();
         REQUIRE(list.list().size() == 2);
         list.set_state(1, PeerState::refused, "no");
         store = {{1, stays}, {2, comes}};

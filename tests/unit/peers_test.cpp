@@ -142,23 +142,26 @@ TEST_CASE("PeerList: a text of any length is cut to its room, never inside a cha
   CHECK(bench.list.get(1)->peer.name == std::string(63, 'n'));
 }
 
-TEST_CASE("PeerList: a spoilt list is loaded again and keeps the states of those that stay") {
+TEST_CASE("PeerList: asked anew it is loaded again, who was online is offline, a refusal stays") {
   Bench bench;
   for (int slot = 0; slot < 4; ++slot) {
     bench.put(make_peer(slot, static_cast<std::uint8_t>(slot + 1)));
     bench.list.set_state(slot, PeerState::online, "up");
   }
+  bench.list.set_state(0, PeerState::refused, "no");
   bench.store.erase(1);
   bench.store[2] = make_peer(2, 50);  // another peer in the slot
   bench.store[7] = make_peer(7, 8);
   const std::uint64_t changes = bench.list.changes();
-  bench.other.spoil();
+  bench.other.ask_anew();
   CHECK(bench.list.changes() > changes);
   CHECK(bench.list.list().size() == 4);
   CHECK(bench.loads == 2);
   CHECK(bench.list.used_mask() == 0b10001101);
-  CHECK(bench.list.online_mask() == 0b00001001);
-  CHECK(bench.list.get(3)->reason == "up");
+  CHECK(bench.list.online_mask() == 0);
+  CHECK(bench.list.refused_mask() == 0b00000001);
+  CHECK(bench.list.get(0)->reason == "no");
+  CHECK(bench.list.get(3)->reason.find("anew") != std::string::npos);
   CHECK(bench.list.get(2)->peer == make_peer(2, 50));
   CHECK(bench.list.get(2)->reason.empty());
 }
