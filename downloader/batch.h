@@ -2,9 +2,9 @@
 
 #include <vector>
 
-#include "downloader/job.h"
 #include "downloader/pipeline.h"
 #include "downloader/sources.h"
+#include "downloader/worksite.h"
 
 namespace lefting::downloader {
 

@@ -7,14 +7,12 @@
 #include <vector>
 
 #include "common/base/entry.h"
-#include "common/role/role.h"
 #include "common/share/partial.h"
 #include "common/share/share.h"
 #include "common/state/tickets.h"
 #include "common/sync/index.h"
 #include "common/sync/plan.h"
 #include "downloader/content_hasher.h"
-#include "downloader/relists.h"
 
 namespace lefting::downloader {
 
@@ -62,59 +60,6 @@ struct Job {
     retry_ms = retry_in_ms;
   }
   void give_back() { stage = Stage::back; }
-};
-
-/// Carries out what a ticket means for the share, but for the fetching.
-class Worksite {
- public:
-  Worksite(RoleContext& context, const share::Share& share, Relists& relists);
-
-  /// Plans the ticket by what is here now, and does what needs no fetching.
-  void begin(Job& job);
-  /// Opens the partial file, and takes up what an earlier attempt left in it.
-  void open_partial(Job& job);
-  /// Notes that a block has been written: on the ticket, and from time to time in the store.
-  /// False: a newer wish has taken the ticket's place.
-  bool note_block(Job& job, std::uint64_t block, std::uint64_t bytes);
-  /// Stores what has been noted since the last time.
-  void save_done(Job& job);
-  /// The partial file is useless: takes it away, with what was noted of it, and puts the job off.
-  void abandon(Job& job, const std::string& reason);
-  /// All blocks are there: proves the content.
-  void prove(Job& job);
-  /// The scanner recorded something of the path meanwhile.
-  void plan_anew(Job& job);
-  /// The copy that was kept, as it stands now, is to be recorded; or not, where it was touched.
-  void look_at_kept(Job& job) const;
-  /// The peer in `slot` has lost what it offered: it is no source any more. With the last one the
-  /// wish ends, and all peers are asked anew: they may have offered something older meanwhile.
-  void forget_source(Job& job, int slot);
-  /// Gives the synced partial file its name; the loser of a conflict gets its own before.
-  void publish(Job& job);
-
- private:
-  void make_plan(Job& job, const sync::Here& here) const;
-  Result<Sha256> hash_here(const Job& job) const;
-  void carry_out(Job& job);
-  void restamp(Job& job);
-  void remove(Job& job);
-  /// A file stands where a folder of the wanted file must be: sets it aside.
-  void make_way(Job& job, const Error& why);
-  /// The file, which stands as `stat` says, is about to be overwritten or removed. `stat` is then
-  /// what it says afterwards.
-  Status put_into_trash(const std::string& path, share::FileStat& stat) const;
-  /// Gives the loser of a conflict, which stands as `stat` says, its second name, unless the copy
-  /// is there or was removed on purpose. `stat` is then what it says afterwards.
-  Status keep(Job& job, const Record& loser, share::FileStat& stat);
-  void give_up(Job& job);
-  void forget_partial(Job& job);
-  void to_record(Job& job, const share::FileStat& stat);
-  void put_off_by(Job& job, const Error& error);
-
-  RoleContext& context_;
-  Instance& instance_;
-  const share::Share& share_;
-  Relists& relists_;
 };
 
 }  // namespace lefting::downloader

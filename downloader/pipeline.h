@@ -6,7 +6,7 @@
 
 #include "common/net/connection.h"
 #include "common/wire/messages.h"
-#include "downloader/job.h"
+#include "downloader/worksite.h"
 
 namespace lefting::downloader {
 

@@ -1,0 +1,96 @@
+// How a worksite receives content: into the partial file, noted on the ticket, proved at the end.
+#include <algorithm>
+#include <cerrno>
+
+#include "common/base/log.h"
+#include "common/share/hash.h"
+#include "downloader/worksite.h"
+
+namespace lefting::downloader {
+
+namespace {
+
+/// What came is stored after so many bytes at the latest: what a kill of the whole instance costs.
+std::uint64_t save_interval(std::uint64_t size_bytes) {
+  return std::max<std::uint64_t>(4u << 20, size_bytes / 256);
+}
+
+}  // namespace
+
+void Worksite::open_partial(Job& job) {
+  const bool resume = !job.view.ticket.done.empty();
+  auto partial = share::PartialFile::open(share_, job.path(), job.wanted().size, resume);
+  if (!partial && partial.error().code.value() == ENOTDIR) return make_way(job, partial.error());
+  if (!partial) return put_off_by(job, partial.error());
+  job.partial = partial.take();
+  job.blocks = block_count(job.wanted().size);
+  if (job.partial->resumed()) {
+    job.done = job.view.ticket.done;
+  } else if (resume) {
+    instance_.tickets.forget_done(job.path(), job.id());
+  }
+  job.done.resize((job.blocks + 7) / 8);
+  if (job.blocks > 1) {
+    job.hasher = std::make_unique<ContentHasher>(job.partial->fd(), job.wanted().size);
+  }
+  while (job.frontier < job.blocks && job.has(job.frontier)) ++job.frontier;
+  if (job.hasher) {
+    job.hasher->advance(std::min(job.wanted().size, job.frontier * block_bytes(job.wanted().size)));
+  }
+}
+
+bool Worksite::note_block(Job& job, std::uint64_t block, std::uint64_t bytes) {
+  instance_.traffic().received.fetch_add(bytes, std::memory_order_relaxed);
+  job.done[block / 8] = static_cast<std::uint8_t>(job.done[block / 8] | 1u << (block % 8));
+  while (job.frontier < job.blocks && job.has(job.frontier)) ++job.frontier;
+  if (job.blocks <= 1) return true;  // it is published in a moment, or fetched again
+  const std::uint64_t frontier_bytes = job.frontier * block_bytes(job.wanted().size);
+  job.hasher->advance(std::min(job.wanted().size, frontier_bytes));
+  if (!instance_.tickets.mark_done(job.path(), job.id(), block, 1)) return false;
+  job.unsaved_bytes += bytes;
+  if (job.unsaved_bytes >= save_interval(job.wanted().size)) save_done(job);
+  return true;
+}
+
+void Worksite::save_done(Job& job) {
+  // After a power cut the store may know blocks that the disk does not. The hash shows that; a file
+  // without one is fetched from its beginning instead.
+  if (job.unsaved_bytes == 0 || !job.wanted().hash) return;
+  store::Transaction transaction{instance_.store};
+  transaction.set_ticket_done(job.path(), job.id(), job.done);
+  transaction.commit();
+  job.unsaved_bytes = 0;
+}
+
+void Worksite::abandon(Job& job, const std::string& reason) {
+  forget_partial(job);
+  instance_.tickets.forget_done(job.path(), job.id());
+  store::Transaction transaction{instance_.store};
+  transaction.set_ticket_done(job.path(), job.id(), {});
+  transaction.commit();
+  job.unsaved_bytes = 0;
+  job.put_off(reason);
+}
+
+void Worksite::prove(Job& job) {
+  if (job.hasher) {
+    const auto hash = job.hasher->finish();
+    job.hasher.reset();
+    if (!hash) return put_off_by(job, hash.error());
+    job.hash = hash.value();
+  } else if (job.blocks == 0) {
+    job.hash = share::Hasher{}.finish();
+  }
+  if (job.wanted().hash && job.hash != job.wanted().hash) {
+    log_warning("\"{}\" did not come as announced (wrong hash); it is fetched again",
+                printable(job.path()));
+    return abandon(job, "what came did not match its hash");
+  }
+  if (auto finished = job.partial->finish(job.plan.result.mode, job.plan.result.mtime_ns);
+      !finished) {
+    return put_off_by(job, finished.error());
+  }
+  job.stage = Job::Stage::fetched;
+}
+
+}  // namespace lefting::downloader
