@@ -10,6 +10,7 @@ namespace lefting::downloader {
 namespace {
 
 constexpr std::size_t kBatchTickets = 256;
+constexpr std::uint64_t kWorthTidying = 10'000;
 /// A file of this size or more is a batch of its own.
 constexpr std::uint64_t kBatchBytes = 8u << 20;
 /// The heartbeat must come every 10 s.
@@ -74,13 +75,29 @@ bool Downloader::hand_out() {
     if (idle_ == 0 || next_batch_) return false;
   }
   auto tickets = take_free(instance_.tickets.checkout(kBatchTickets, kBatchBytes, monotonic_ms()));
-  if (tickets.empty()) return false;
+  if (tickets.empty()) {
+    tidy_up();
+    return false;
+  }
+  handed_out_ += tickets.size();
   {
     const std::lock_guard lock{mutex_};
     next_batch_ = std::move(tickets);
   }
   changed_.notify_one();
   return true;
+}
+
+/// After much was done nothing is left: what it has left behind in memory goes.
+void Downloader::tidy_up() {
+  if (handed_out_ < kWorthTidying) return;
+  {
+    const std::lock_guard lock{mutex_};
+    if (!busy_paths_.empty()) return;
+  }
+  handed_out_ = 0;
+  context_.beat();
+  instance_.dictionary.compact();
 }
 
 std::vector<state::TicketView> Downloader::take_free(std::vector<state::TicketView> tickets) {

@@ -32,6 +32,7 @@ class Downloader {
   bool hand_out();
   void wait_for_work();
   void notice_online();
+  void tidy_up();
   /// Parks tickets for paths that a worker is still at: two must not write one partial file.
   std::vector<state::TicketView> take_free(std::vector<state::TicketView> tickets);
 
@@ -43,6 +44,7 @@ class Downloader {
   EventFd worker_free_;
   /// Peers that have come online and whose waiting tickets were queued then.
   std::atomic<std::uint64_t> online_{0};
+  std::uint64_t handed_out_ = 0;  ///< tickets since the last tidying
 
   std::mutex mutex_;
   std::condition_variable changed_;

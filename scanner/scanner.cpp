@@ -126,6 +126,7 @@ void Scanner::traverse_all() {
       record_deletions(true);
     }
   }
+  instance_.dictionary.compact();
   words_.last_ms.store(monotonic_ms() - started);
   words_.watching.store(watcher_.complete() ? 1 : 0);
   words_.ended.fetch_add(1);

@@ -94,6 +94,10 @@ void Arena::free(void* memory) {
   Heap{bip::open_only, begin(), control_.committed.load()}.deallocate(memory);
 }
 
+std::uint64_t Arena::free_bytes() const {
+  return Heap{bip::open_only, begin(), control_.committed.load()}.get_free_memory();
+}
+
 void Arena::give_back(std::uint64_t from, std::uint64_t to) {
   // Refused or interrupted: the memory stays, uncounted, until the arena grows over it again.
   static_cast<void>(retry_eintr([&] {

@@ -18,6 +18,8 @@ class Arena {
   /// Errors: the segment's limit is reached or memory is refused; nothing is changed then.
   Result<void*> allocate(std::size_t bytes);
   void free(void* memory);
+  /// Of the memory that it has.
+  std::uint64_t free_bytes() const;
   void fault_point(FaultPoint point) { state::fault_point(segment_.layout(), point); }
 
   /// Makes the heap new and empty, with its first memory only: what was in it is gone, and what

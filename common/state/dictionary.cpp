@@ -18,6 +18,13 @@ namespace {
 
 /// Below this an arena is kept as it is, in bytes.
 constexpr std::uint64_t kWorthShrinking = 256 << 10;
+/// Of an arena of which less than this part is in use little is left to be loaded anew.
+constexpr std::uint64_t kLittlePart = 8;
+/// compact() makes an arena anew of which more than this part is free, but not before this part of
+/// its records is gone: loading what is left takes as long as it does.
+constexpr std::uint64_t kFreePart = 16;
+constexpr std::uint64_t kErasedPart = 16;
+constexpr std::uint64_t kWorthCompacting = 64 << 10;
 
 /// One shard, locked and whole.
 class ShardLock {
@@ -38,6 +45,16 @@ class ShardLock {
     publish();
     arena_.fault_point(FaultPoint::shard_ended);
     return done;
+  }
+
+  /// True: the next holder makes it anew.
+  bool shrink_if_wasteful() {
+    const std::uint64_t committed = control_.arena.committed.load(std::memory_order_relaxed);
+    const bool is_due = table().erased() * kErasedPart > table().totals().files;
+    const bool is_wasteful =
+        is_due && committed > kWorthCompacting && arena_.free_bytes() > committed / kFreePart;
+    if (is_wasteful) control_.guard.stale.store(1);
+    return is_wasteful;
   }
 
  private:
@@ -61,9 +78,9 @@ class ShardLock {
     control_.files.store(totals.files, std::memory_order_relaxed);
     control_.bytes.store(totals.bytes, std::memory_order_relaxed);
     control_.partial.store(table().partial() ? 1 : 0, std::memory_order_relaxed);
-    // What a deletion of many leaves behind: the next holder loads what is left into a new heap.
+    // What a deletion of nearly all leaves behind.
     const std::uint64_t committed = control_.arena.committed.load(std::memory_order_relaxed);
-    if (committed > kWorthShrinking && table().bytes() < committed / 8) {
+    if (committed > kWorthShrinking && table().bytes() < committed / kLittlePart) {
       control_.guard.stale.store(1);
     }
   }
@@ -178,6 +195,13 @@ Result<bool> Dictionary::apply(const Record& record) {
   const auto newest = backing_.find(record.entry.path);
   if (!newest || newest->entry.deleted) return false;
   return lock.put(*newest, key.hash);
+}
+
+void Dictionary::compact() {
+  for (std::size_t shard = 0; shard < kShards; ++shard) {
+    const bool is_wasteful = ShardLock{segment_, shard, backing_}.shrink_if_wasteful();
+    if (is_wasteful) ShardLock{segment_, shard, backing_};
+  }
 }
 
 void Dictionary::spoil() {

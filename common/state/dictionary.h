@@ -59,6 +59,9 @@ class Dictionary {
   /// path from now on: slower, and as right.
   Result<bool> apply(const Record& record);
 
+  /// Gives back memory that deletions have left unused, where it is worth a reload of the shard:
+  /// for when much was changed and nothing is left to do.
+  void compact();
   /// Every shard is loaded again by whoever locks it next.
   void spoil();
 

@@ -143,6 +143,7 @@ Status ShardTable::put_live(Arena& arena, RecordNode* old, const Record& record,
 
 void ShardTable::erase(Arena& arena, RecordNode& node) {
   uncount(node.data);
+  ++erased_;
   set_.erase(set_.iterator_to(node));
   arena.free(&node);
 }

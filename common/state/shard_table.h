@@ -95,8 +95,10 @@ class ShardTable {
     std::uint64_t bytes = 0;
   };
   const Totals& totals() const { return totals_; }
-  /// Roughly what the table needs of memory, but for the heap's own.
+  /// Roughly what the records and the traces need, but for the heap's own and the buckets.
   std::size_t bytes() const { return copy_bytes_ + deleted_.bytes(); }
+  /// Live records that are gone since it was made.
+  std::uint64_t erased() const { return erased_; }
   bool partial() const { return partial_; }
 
  private:
@@ -112,6 +114,7 @@ class ShardTable {
   Fingerprints deleted_;  ///< paths that had a tombstone since the shard was loaded
   bool partial_ = false;  ///< a record found no room since then
   std::uint64_t copy_bytes_ = 0;
+  std::uint64_t erased_ = 0;
   Totals totals_;
 };
 

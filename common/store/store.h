@@ -151,7 +151,8 @@ class Transaction {
   void remove_peer(int slot);
   /// Takes it out of every ticket's sources. What only it had is given up by the downloader, and
   /// the others' lists are taken anew, since they may have offered something older meanwhile.
-  void forget_offers(int slot);
+  /// False: it had offered nothing that is still wanted.
+  bool forget_offers(int slot);
   /// The peers' lists are taken anew.
   void forget_seen();
   std::optional<Peer> find_peer(int slot);

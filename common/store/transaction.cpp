@@ -141,12 +141,14 @@ void Transaction::remove_peer(int slot) {
   forget_seen();
 }
 
-void Transaction::forget_offers(int slot) {
+bool Transaction::forget_offers(int slot) {
   Store::Database& database = *store_.database_;
   const std::uint64_t bit = std::uint64_t{1} << slot;
   database.drop_source.bind(1, bit).bind(2, bit);
   database.drop_source.run();
-  if (sqlite3_changes(database.raw) != 0) forget_seen();
+  if (sqlite3_changes(database.raw) == 0) return false;
+  forget_seen();
+  return true;
 }
 
 void Transaction::forget_seen() { execute(store_.database_->raw, "UPDATE peer SET seen=0"); }

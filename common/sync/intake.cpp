@@ -84,13 +84,14 @@ Result<Taken> Intake::take(int slot, const wire::Greeting& greeting,
 }
 
 /// What an index offered that its peer has lost may be nowhere any more, and nobody would say so.
-/// True: it was so.
+/// True: there was such, and all peers are to be asked anew.
 bool Intake::meet_index(int slot, IndexId index) {
   const auto known = peers_.get(slot);
   if (!known || known->peer.index == 0 || known->peer.index == index) return false;
   // Less is known from now on, so the segment goes first: who dies in between has forgotten too
   // much, and asks again.
   index_.tickets().drop_source(slot);
+  bool offered = false;
   {
     store::Transaction transaction{index_.store()};
     auto peer = transaction.find_peer(slot);
@@ -98,13 +99,13 @@ bool Intake::meet_index(int slot, IndexId index) {
     peer->index = index;
     peer->seen = 0;
     transaction.put_peer(*peer);
-    transaction.forget_offers(slot);
+    offered = transaction.forget_offers(slot);
     transaction.commit();
   }
-  peers_.ask_anew();
   index_.tickets().drop_source(slot);  // of what was loaded again meanwhile
   log_info("peer {} has another index; what the old one offered is forgotten", slot);
-  return true;
+  if (offered) peers_.ask_anew();
+  return offered;
 }
 
 void Intake::want(int slot, std::vector<Entry>& wanted, Taken& taken) {

@@ -173,6 +173,35 @@ TEST_CASE("sync: symlinks are skipped and counted, and never followed") {
   CHECK(a.supervisor({"logs", "scanner"}).out.find("folder/half.lefting") != std::string::npos);
 }
 
+TEST_CASE(
+    "sync: of a file and a folder of one name, made apart, the folder stays and both are kept") {
+  Node a;
+  Node b;
+  a.write("d", "a file");
+  b.write("d/x", "in a folder");
+  start_pair(a, b);
+  REQUIRE(eventually([&] { return a.holds("d/x", "in a folder"); }, Seconds{30}));
+  CHECK(eventually([&] { return same_trees(a, b) && b.tree().size() == 2; }, Seconds{30}));
+  CHECK(contents(b.tree()) == std::set<std::string>{"a file", "in a folder"});
+}
+
+TEST_CASE("sync: a copy of a conflict's loser is one file for all, and removed once it stays so") {
+  Node a;
+  Node b;
+  a.write("f", "one");
+  b.write("f", "other");
+  start_pair(a, b);
+  REQUIRE(eventually([&] { return same_trees(a, b) && a.tree().size() == 2; }));
+  const auto both = a.dump();
+  for (const auto& file : both["files"].GetArray()) {
+    if (is_conflict(text_of(file, "path"))) CHECK(file["version"].MemberCount() == 1);
+  }
+  for (const auto& [path, content] : a.tree()) {
+    if (is_conflict(path)) fs::remove(a.share(path));
+  }
+  CHECK(eventually([&] { return same_trees(a, b) && b.tree().size() == 1; }));
+}
+
 TEST_CASE("sync: changed on both sides while apart, the greater stamp wins and the other is kept") {
   Node a;
   Node b;

@@ -287,6 +287,31 @@ TEST_CASE_FIXTURE(SyncFixture, "intake: what a path has as a tombstone only is c
   CHECK(take(intake, slot, {test::entry("f", 1, {{test::device('A'), 3}})}).wishes == 1);
 }
 
+TEST_CASE_FIXTURE(SyncFixture, "intake: what a lost index offered is wanted of nobody any more") {
+  const int one = add_peer('a');
+  const int other = add_peer('b');
+  sync::Intake intake{index, peers, test::device('Z')};
+  CHECK_FALSE(
+      take(intake, one, {test::entry("f", 2, {{test::device('A'), 9}})}, wire::IndexRange{11, 0, 5})
+          .forgot);
+  // Something older is refused, and will have to be asked for again.
+  take(intake, other, {test::entry("f", 1, {{test::device('B'), 3}})}, wire::IndexRange{22, 0, 7});
+  CHECK(store.peers()[1].seen == 7);
+  const sync::Taken taken = take(intake, one, {}, wire::IndexRange{12, 0, 1});
+  CHECK(taken.forgot);
+  CHECK(taken.seen == 1);
+  CHECK(store.find_ticket("f")->sources == 0);
+  CHECK(tickets.find("f")->ticket.sources == 0);
+  CHECK(store.peers()[1].seen == 0);
+  CHECK(peers.get(other)->peer.seen == 0);
+  CHECK(peers.get(other)->state == state::PeerState::offline);
+  CHECK_FALSE(
+      take(intake, one, {}, wire::IndexRange{13, 0, 1}).forgot);  // nothing was wanted of it
+  take(intake, other, {test::entry("f", 1, {{test::device('B'), 3}})}, wire::IndexRange{22, 0, 7});
+  CHECK(store.find_ticket("f")->wanted.size == 2);
+  CHECK(store.find_ticket("f")->sources == 2);
+}
+
 TEST_CASE("take_greeting: an address that the user gave stays, a learned one follows the peer") {
   wire::Greeting greeting;
   greeting.port = 5;
