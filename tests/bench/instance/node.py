@@ -13,7 +13,8 @@ from instance import procfs
 STOP_S = 60
 START_S = 300
 RESCAN_S = 1800
-NO_RESCAN = ("--rescan-seconds", "31536000")  # so that no traversal falls into a measurement
+# No traversal falls into a measurement, and what is replaced does not fill the disk.
+QUIET = ("--rescan-seconds", "31536000", "--no-trash")
 
 
 def free_port():
@@ -77,7 +78,7 @@ class Node:
         os.makedirs(self.share)
         os.makedirs(self.state, mode=0o700)
         self.address = f"127.0.0.1:{free_port()}"
-        self.settings = NO_RESCAN
+        self.settings = QUIET
         self.peers = []
         self.supervisor_pid = 0
         self._known = {}  # every process that was seen to be this node's: {pid: program}
