@@ -37,6 +37,7 @@ class Brake {
   void approve() { approved_ = true; }
   /// All that is gone, which is given up.
   std::vector<std::string> give_up();
+  bool is_empty() const { return gone_.empty(); }
   /// How many deletions are held back; 0: none.
   std::uint64_t held() const { return holds_ ? gone_.size() : 0; }
 

@@ -262,8 +262,12 @@ void Scanner::examine(std::vector<std::string> paths, Examiner::Deletions deleti
 
 void Scanner::record_deletions(bool whole) {
   const std::uint64_t held = brake_.held();
-  const auto gone =
-      brake_.take(instance_.dictionary.totals().files, whole, std::chrono::steady_clock::now());
+  if (brake_.is_empty() && held == 0) return;
+  // Where the segment is full only the store has them all.
+  const bool all_here = instance_.dictionary.holds_all();
+  const std::uint64_t files =
+      all_here ? instance_.dictionary.totals().files : instance_.store.count().files;
+  const auto gone = brake_.take(files, whole, std::chrono::steady_clock::now());
   for (auto at = gone.begin(); at != gone.end() && !context_.stopping();) {
     const auto end = at + std::min<std::ptrdiff_t>(kSuspects, gone.end() - at);
     examine({at, end}, Examiner::Deletions::record);

@@ -32,7 +32,7 @@ TEST_CASE("segment limit: beyond it the store is asked; the roles live on and th
   Node first{true};
   Node second{true};
   for (int i = 0; i < kFiles; ++i) first.write(long_path(i), "content " + std::to_string(i));
-  const std::vector<std::string> small = {"--segment-limit-mib", "4"};
+  const std::vector<std::string> small = {"--segment-limit-mib", "4", "--no-brake"};
   first.start({second.spec()}, small);
   second.start({first.spec()}, small);
   REQUIRE(eventually([&] { return first.tree() == second.tree(); }, Seconds{60}));

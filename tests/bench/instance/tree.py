@@ -31,6 +31,9 @@ def _each_folder(root, files, work):
         jobs = [(root, start, min(files, start + FOLDER_FILES), work) for start in starts]
         for _ in pool.imap_unordered(_work_in_folder, jobs, chunksize=4):
             pass
+        # Not ended by a signal, as leaving the block would: that may strike one that holds a lock.
+        pool.close()
+        pool.join()
 
 
 def _work_in_folder(job):
