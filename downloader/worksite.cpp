@@ -42,6 +42,7 @@ void Worksite::begin(Job& job) {
     if (job.found) {
       here.size = job.found->size;
       here.mtime_ns = job.found->mtime_ns;
+      here.mode = job.found->mode;
     }
   }
   make_plan(job, here);

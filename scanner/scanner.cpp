@@ -261,7 +261,7 @@ void Scanner::examine(std::vector<std::string> paths, Examiner::Deletions deleti
 }
 
 void Scanner::record_deletions(bool whole) {
-  const std::uint64_t held = brake_.held();
+  const std::uint64_t held = words_.held.load();
   if (brake_.is_empty() && held == 0) return;
   // Where the segment is full only the store has them all.
   const bool all_here = instance_.dictionary.holds_all();

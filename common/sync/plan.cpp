@@ -21,6 +21,12 @@ class Planner {
 
   Plan plan() {
     Decision decision = decide_about(wanted_);
+    const bool is_news =
+        decision.verdict != Verdict::same && decision.verdict != Verdict::ours_newer;
+    if (is_news && may_be_as_recorded()) {
+      if (!here_.hash) return {.step = Step::hash, .result = {}, .reason = {}};
+      if (here_.hash == here_.record->entry.hash) here_.standing = Standing::recorded;
+    }
     switch (decision.verdict) {
       case Verdict::same:
       case Verdict::ours_newer:
@@ -38,6 +44,15 @@ class Planner {
  private:
   Decision decide_about(const Entry& theirs) const {
     return decide(here_.record == nullptr ? nullptr : &here_.record->entry, theirs, self_, now_ms_);
+  }
+
+  /// It differs in inode or ctime only: a second name is enough for that, as one is given before a
+  /// file is overwritten, and nobody tells the scanner of it.
+  bool may_be_as_recorded() const {
+    if (here_.standing != Standing::other || here_.record == nullptr) return false;
+    const Entry& ours = here_.record->entry;
+    return !ours.deleted && ours.hash && ours.size == here_.size &&
+           ours.mtime_ns == here_.mtime_ns && ours.mode == here_.mode;
   }
 
   Plan plan_merge(Entry result) const {
@@ -119,7 +134,7 @@ class Planner {
 
   const Entry& wanted_;
   const std::function<std::vector<Entry>()>& former_;
-  const Here& here_;
+  Here here_;
   ShortId self_;
   std::uint64_t now_ms_;
 };

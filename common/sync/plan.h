@@ -28,6 +28,7 @@ struct Here {
   // Of Standing::other:
   std::uint64_t size = 0;
   std::int64_t mtime_ns = 0;
+  std::uint32_t mode = 0;
   std::optional<Sha256> hash;  ///< once Step::hash has asked for it
 };
 

@@ -233,6 +233,7 @@ void Host::begin(Job& job, std::uint64_t now) {
   if (job.found) {
     here.size = job.found->size;
     here.mtime_ns = job.found->mtime_ns;
+    here.mode = job.found->mode;
   }
   const auto former = [&] {
     const auto stored = store.tickets.find(path);

@@ -33,6 +33,7 @@ Here unrecorded(const Record* record, const Entry& like) {
           .standing = Standing::other,
           .size = like.size,
           .mtime_ns = like.mtime_ns,
+          .mode = like.mode,
           .hash = {}};
 }
 
@@ -98,6 +99,21 @@ TEST_CASE("plan_ticket: an unrecorded file stays, unless it is what was wanted")
     here.size += 1;
     CHECK(plan(kNew, here).step == Step::wait);
   }
+}
+
+TEST_CASE("plan_ticket: a recorded file that only has a second name now is as recorded") {
+  const Record record = recorded(kOld);
+  Here here = unrecorded(&record, kOld);
+  CHECK(plan(kNew, here).step == Step::hash);
+  CHECK(plan(kOld, here).step == Step::drop);
+  here.hash = kOld.hash;
+  CHECK(plan(kNew, here).step == Step::fetch);
+  CHECK(plan(kGone, here).step == Step::remove);
+  here.mode = 0600;  // somebody's change
+  CHECK(plan(kNew, here).step == Step::wait);
+  here.mode = kOld.mode;
+  here.hash = test::hash_of(9);
+  CHECK(plan(kNew, here).step == Step::wait);
 }
 
 TEST_CASE("plan_ticket: what an earlier ticket put there is recorded first, and nobody's edit") {
