@@ -184,8 +184,7 @@ Status Worksite::keep(Job& job, const Record& loser, share::FileStat& stat) {
     sync::Copy copy = sync::plan_copy(loser.entry, path, known ? &*known : nullptr);
     if (copy.need == sync::CopyNeed::none) return {};
     if (copy.need == sync::CopyNeed::taken) continue;
-    const auto linked =
-        share::link_file(share_, loser.entry.path, stat, share::split_path(path).name);
+    const auto linked = share::link_file(share_, loser.entry.path, stat, path);
     if (!linked && linked.error().code.value() != EEXIST) return linked.error();
     if (!linked) {
       const auto there = share_.stat(path);

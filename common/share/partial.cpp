@@ -240,15 +240,8 @@ Status remove_file(const Share& share, std::string_view path, const FileStat& ex
   return {};
 }
 
-Status rename_file(const Share& share, std::string_view path, const FileStat& expected,
-                   std::string_view new_name) {
-  auto place = share.place(path, false);
-  if (!place) return place.error();
-  return move_away(place.value(), path, expected, std::string{new_name});
-}
-
 Result<FileStat> link_file(const Share& share, std::string_view path, const FileStat& expected,
-                           std::string_view second_name) {
+                           std::string_view second_path) {
   auto place = share.place(path, false);
   if (!place) return place.error();
   const int folder = place.value().folder.get();
@@ -256,8 +249,10 @@ Result<FileStat> link_file(const Share& share, std::string_view path, const File
   auto now = stat_at(folder, name);
   if (!now) return now.error();
   if (!is_expected(now.value(), expected)) return changed(path);
-  const std::string second{second_name};
-  if (::linkat(folder, name.c_str(), folder, second.c_str(), 0) != 0) {
+  const auto second = share.place(second_path, true);
+  if (!second) return second.error();
+  if (::linkat(folder, name.c_str(), second.value().folder.get(), second.value().name.c_str(), 0) !=
+      0) {
     return os_error(errno, "link", std::string{path});
   }
   now = stat_at(folder, name);

@@ -68,14 +68,10 @@ Status sync_folder(const Share& share, std::string_view folder);
 /// caller, here and in the next two. Errors: kChangedMeanwhile: it is another now, and stays.
 Status remove_file(const Share& share, std::string_view path, const FileStat& expected);
 
-/// Gives a file a new name in its folder; it must be `expected`, and the new name free (EEXIST).
-Status rename_file(const Share& share, std::string_view path, const FileStat& expected,
-                   std::string_view new_name);
-
-/// Gives a file a second name in its folder (EEXIST: taken); it must be `expected`. The path never
-/// vanishes meanwhile. Returns its stat after that: a link changes ctime.
+/// Gives a file a second path (EEXIST: taken), whose folders are made; it must be `expected`. The
+/// first never vanishes meanwhile. Returns its stat after that: a link changes ctime.
 Result<FileStat> link_file(const Share& share, std::string_view path, const FileStat& expected,
-                           std::string_view second_name);
+                           std::string_view second_path);
 
 /// Sets permission bits and mtime of a file that must be `expected`. Returns its stat after that.
 Result<FileStat> set_metadata(const Share& share, std::string_view path, const FileStat& expected,

@@ -34,17 +34,6 @@ std::string trash_path_of(std::string_view time, std::string_view path) {
   return fmt::format("{}/{}/{}", kTrashName, time, path);
 }
 
-/// EEXIST where that place is taken.
-Status link_to(const Share& share, const Place& from, const std::string& trash_path) {
-  const auto to = share.place(trash_path, true);
-  if (!to) return to.error();
-  if (::linkat(from.folder.get(), from.name.c_str(), to.value().folder.get(),
-               to.value().name.c_str(), 0) != 0) {
-    return os_error(errno, "put into the trash", from.name, "or switch it off: trash = false");
-  }
-  return {};
-}
-
 }  // namespace
 
 bool is_in_trash(std::string_view path) {
@@ -56,26 +45,16 @@ std::string Trashed::trash_path() const { return trash_path_of(time, path); }
 
 Result<FileStat> put_into_trash(const Share& share, std::string_view path, const FileStat& expected,
                                 std::uint64_t now_ms) {
-  const auto from = share.place(path, false);
-  if (!from) return from.error();
-  const auto now = stat_at(from.value().folder.get(), from.value().name);
-  if (!now) return now.error();
-  if (now.value() != expected) return os_error(kChangedMeanwhile, "keep", std::string{path});
   const std::string time = time_name(now_ms);
-  Status linked;
-  for (int i = 1; i <= kMostASecond; ++i) {
+  for (int i = 1;; ++i) {
     const std::string name = i == 1 ? time : fmt::format("{}-{}", time, i);
-    linked = link_to(share, from.value(), trash_path_of(name, path));
-    if (linked || linked.error().code.value() != EEXIST) break;
+    auto linked = link_file(share, path, expected, trash_path_of(name, path));
+    if (linked || linked.error().code.value() == kChangedMeanwhile) return linked;
+    const int code = linked.error().code.value();
+    if (code == EEXIST && i < kMostASecond) continue;
+    return os_error(code, "put into the trash", std::string{path},
+                    "or switch it off: trash = false");
   }
-  if (!linked) return linked.error();
-  const auto after = stat_at(from.value().folder.get(), from.value().name);
-  if (!after) return after.error();
-  const bool same = after.value() && after.value()->inode == expected.inode &&
-                    after.value()->size == expected.size &&
-                    after.value()->mtime_ns == expected.mtime_ns;
-  if (!same) return os_error(kChangedMeanwhile, "keep", std::string{path});
-  return *after.value();
 }
 
 void for_each_trashed(const Share& share, const std::function<void(const Trashed&)>& emit) {

@@ -164,7 +164,7 @@ TEST_CASE_FIXTURE(Fixture, "link_file: the path never vanishes, and a taken name
   CHECK(read("kept") == "content");
 }
 
-TEST_CASE_FIXTURE(Fixture, "rename_file and set_metadata: only of the expected file") {
+TEST_CASE_FIXTURE(Fixture, "link_file and set_metadata: only of the expected file") {
   write("f", "content");
   const auto old = *stat("f");
   const auto set = set_metadata(share, "f", old, 0600, 1'500'000'000'000'000'001);
@@ -172,7 +172,7 @@ TEST_CASE_FIXTURE(Fixture, "rename_file and set_metadata: only of the expected f
   CHECK(set.value().mode == 0600);
   CHECK(set.value().mtime_ns == 1'500'000'000'000'000'001);
   CHECK_FALSE(set_metadata(share, "f", old, 0644, 0).ok());
-  CHECK_FALSE(rename_file(share, "f", old, "g").ok());
-  CHECK(rename_file(share, "f", *stat("f"), "g").ok());
+  CHECK_FALSE(link_file(share, "f", old, "g").ok());
+  CHECK(link_file(share, "f", *stat("f"), "g").ok());
   CHECK(read("g") == "content");
 }
