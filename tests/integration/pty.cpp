@@ -104,6 +104,14 @@ bool PtyProgram::shows(const std::string& text) {
   });
 }
 
+bool PtyProgram::stops() {
+  return eventually([this] {
+    siginfo_t info{};
+    const int done = ::waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED | WNOHANG);
+    return done == 0 && info.si_pid == pid_;
+  });
+}
+
 void PtyProgram::type(const std::string& keys) {
   static_cast<void>(write_all(master_.get(), std::as_bytes(std::span{keys})).ok());
 }

@@ -28,6 +28,8 @@ class PtyProgram {
   bool read_until(const std::function<bool()>& holds);
   /// Reads until a frame with that text comes, one that was drawn from now on.
   bool shows(const std::string& text);
+  /// Waits until a signal has stopped it. False: 20 s passed.
+  bool stops();
   void type(const std::string& keys);
   void resize(int rows, int columns);
   /// Reads to the end. The exit code, or 128 + signal; -1: it doesn't end within 20 s.

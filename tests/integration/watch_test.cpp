@@ -181,6 +181,7 @@ TEST_CASE("watch: Ctrl-Z gives the terminal back, and it goes on after that") {
   CHECK(watch.shows("running for "));
   watch.type("\x1a");
   CHECK(watch.read_until([&] { return watch.output().ends_with("\x1b[?1049l"); }));
+  REQUIRE(watch.stops());  // else it stops itself after SIGCONT, for ever
   send_signal(watch.pid(), SIGCONT);
   CHECK(watch.shows("running for "));
 }
