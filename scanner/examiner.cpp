@@ -61,8 +61,7 @@ void Examiner::doubt_deletions(std::vector<Finding>& findings) const {
   }
 }
 
-std::vector<Outcome> Examiner::examine(const std::vector<std::string>& paths, Deletions deletions) {
-  std::vector<Finding> findings = look_all(paths);
+std::vector<Outcome> Examiner::record(std::vector<Finding> findings, Deletions deletions) {
   if (deletions == Deletions::report) {
     report_deletions(findings);
   } else {
@@ -72,6 +71,10 @@ std::vector<Outcome> Examiner::examine(const std::vector<std::string>& paths, De
   std::vector<std::size_t> owners;
   for (std::size_t i = 0; i < findings.size(); ++i) {
     if (!findings[i].change) continue;
+    if (!is_still_so(findings[i])) {
+      findings[i] = {Outcome::restless, {}, {}};
+      continue;
+    }
     changes.push_back(std::move(*findings[i].change));
     owners.push_back(i);
   }
@@ -87,11 +90,20 @@ std::vector<Outcome> Examiner::examine(const std::vector<std::string>& paths, De
   return outcomes;
 }
 
-std::vector<Examiner::Finding> Examiner::look_all(const std::vector<std::string>& paths) const {
+bool Examiner::is_still_so(const Finding& finding) const {
+  const std::string& path = finding.change->record.entry.path;
+  if (is_the_downloaders(instance_.tickets.find(path))) return false;
+  const auto now = share_.stat(path);
+  if (!now) return false;
+  const bool is_file = now.value() && now.value()->type == share::FileType::file;
+  return finding.seen ? is_file && *now.value() == *finding.seen : !is_file;
+}
+
+std::vector<Examiner::Finding> Examiner::look(const std::vector<std::string>& paths) const {
   std::vector<Finding> findings(paths.size());
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
-    for (std::size_t i = next++; i < paths.size(); i = next++) findings[i] = look(paths[i]);
+    for (std::size_t i = next++; i < paths.size(); i = next++) findings[i] = look_at(paths[i]);
   };
   const std::size_t most =
       std::min<std::size_t>(instance_.settings.hash_threads, 1 + paths.size() / kPathsAThread);
@@ -101,7 +113,7 @@ std::vector<Examiner::Finding> Examiner::look_all(const std::vector<std::string>
   return findings;
 }
 
-Examiner::Finding Examiner::look(const std::string& path) const {
+Examiner::Finding Examiner::look_at(const std::string& path) const {
   context_.beat();
   auto stat = share_.stat(path);
   if (!stat) {
@@ -117,9 +129,10 @@ Examiner::Finding Examiner::look_at_missing(const std::string& path) const {
   // The ticket first: when it is gone, what it brought is in the dictionary.
   const auto ticket = instance_.tickets.find(path);
   const auto record = instance_.dictionary.find(path);
+  // Also where nothing is recorded yet: what was put in place and moved away at once will be.
+  if (is_the_downloaders(ticket)) return {Outcome::restless, {}, {}};
   auto gone = sync::found_missing(record ? &*record : nullptr, finder());
   if (!gone) return {};
-  if (is_the_downloaders(ticket)) return {Outcome::restless, {}, {}};
   return {Outcome::written, sync::Change{std::move(*gone), record->sequence}, {}};
 }
 

@@ -28,10 +28,19 @@ class Examiner {
  public:
   Examiner(RoleContext& context, const share::Share& share);
 
+  /// What one path was found to be.
+  struct Finding {
+    Outcome outcome = Outcome::unchanged;
+    std::optional<sync::Change> change;
+    std::optional<share::FileStat> seen;  ///< the file of `change`, unless that is a deletion
+  };
+  /// Looks at all of `paths`. Returns a finding for each.
+  std::vector<Finding> look(const std::vector<std::string>& paths) const;
+
   enum class Deletions { report, record };
-  /// Looks at all of `paths` and commits what changed in one transaction; deletions only if they
-  /// are to be recorded. Returns an outcome for each. Throws StoreError.
-  std::vector<Outcome> examine(const std::vector<std::string>& paths, Deletions deletions);
+  /// Commits what was found changed, and is still so, in one transaction; deletions only if they
+  /// are to be recorded. Returns an outcome for each finding. Throws StoreError.
+  std::vector<Outcome> record(std::vector<Finding> findings, Deletions deletions);
 
   /// Errors: the share is not what the index was made of; then nothing in it is gone.
   Status check_share() const;
@@ -41,14 +50,10 @@ class Examiner {
   void end_adoption();
 
  private:
-  struct Finding {
-    Outcome outcome = Outcome::unchanged;
-    std::optional<sync::Change> change;
-    std::optional<share::FileStat> seen;  ///< the file of `change`, unless that is a deletion
-  };
   static bool is_deletion(const Finding& finding);
+  /// False where the downloader, or somebody else, was there while other paths were hashed.
   bool is_still_so(const Finding& finding) const;
-  Finding look(const std::string& path) const;
+  Finding look_at(const std::string& path) const;
   Finding look_at_missing(const std::string& path) const;
   Finding look_at_file(const std::string& path, const share::FileStat& stat) const;
   sync::Finder finder() const;
@@ -56,7 +61,6 @@ class Examiner {
   void doubt_deletions(std::vector<Finding>& findings) const;
   /// Leaves them to who asked.
   static void report_deletions(std::vector<Finding>& findings);
-  std::vector<Finding> look_all(const std::vector<std::string>& paths) const;
 
   RoleContext& context_;
   Instance& instance_;

@@ -186,7 +186,11 @@ bool Scanner::meet(const std::string& path, const share::FileStat& stat) {
   const bool same = stamp && !stamp->deleted && stamp->size == stat.size &&
                     stamp->mtime_ns == stat.mtime_ns && stamp->ctime_ns == stat.ctime_ns &&
                     stamp->inode == stat.inode && stamp->mode == stat.mode;
-  if (!same) suspect(path);
+  if (!same) {
+    suspect(path);
+  } else if (!brake_.is_empty()) {
+    brake_.remove(path);  // it is back, in a folder that was moved away and back
+  }
   return true;
 }
 
@@ -236,7 +240,7 @@ void Scanner::examine(std::vector<std::string> paths, Examiner::Deletions deleti
   std::sort(paths.begin(), paths.end());
   paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
   context_.beat();
-  const std::vector<Outcome> outcomes = examiner_.examine(paths, deletions);
+  const std::vector<Outcome> outcomes = examiner_.record(examiner_.look(paths), deletions);
   const Deadline now = std::chrono::steady_clock::now();
   bool news = false;
   for (std::size_t i = 0; i < paths.size(); ++i) {

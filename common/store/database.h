@@ -44,7 +44,9 @@ struct Store::Database {
   Statement set_fact{raw, "INSERT OR REPLACE INTO fact VALUES(?,?)"};
   Statement find{raw, "SELECT " RECORD_COLUMNS " FROM file WHERE shard=? AND path=?"};
   Statement shard{raw, "SELECT " RECORD_COLUMNS " FROM file WHERE shard=?"};
-  Statement below{raw, "SELECT path FROM file WHERE shard=? AND path>=? AND path<? AND deleted=0"};
+  Statement below{raw,
+                  "SELECT path FROM file WHERE shard=?1 AND path>=?2 AND path<?3 AND deleted=0 "
+                  "UNION SELECT path FROM ticket WHERE shard=?1 AND path>=?2 AND path<?3"};
   Statement changes{
       raw, "SELECT " RECORD_COLUMNS " FROM file WHERE sequence>? ORDER BY sequence LIMIT ?"};
   Statement deleted{raw, "SELECT " RECORD_COLUMNS " FROM file WHERE shard=? AND deleted=1"};

@@ -78,7 +78,8 @@ class Store {
   std::optional<Record> find(std::string_view path);
   using EmitRecord = std::function<void(const Record&)>;
   void for_each_in_shard(std::size_t shard, const EmitRecord& emit);
-  /// The live (not deleted) paths below a folder.
+  /// The paths below a folder of which there is a live (not deleted) record or a ticket: what a
+  /// ticket brought may be in place and not recorded yet.
   std::vector<std::string> paths_below(std::string_view folder);
   /// Records with sequence > `after`, in its order, at most `most`. Returns how many.
   std::size_t changes_after(std::uint64_t after, std::size_t most, const EmitRecord& emit);

@@ -57,6 +57,23 @@ TEST_CASE("brake: given up, the files are fetched from the peers again, also aft
   CHECK(a.tree().size() == kFiles + 1);
 }
 
+TEST_CASE("brake: what comes back by itself is held no more") {
+  Node a;
+  Node b;
+  for (int i = 0; i < kFiles; ++i) a.write("d/" + std::to_string(i), std::to_string(i));
+  start_pair(a, b);
+  REQUIRE(eventually([&] { return b.tree() == a.tree(); }));
+  const auto is_held = [&] {
+    return a.supervisor({"status"}).out.find("deletions at once") != std::string::npos;
+  };
+  fs::rename(a.share("d"), a.share("../elsewhere"));
+  REQUIRE(eventually(is_held));
+  fs::rename(a.share("../elsewhere"), a.share("d"));
+  CHECK(eventually([&] { return !is_held(); }));
+  CHECK(a.supervisor({"deletes", "approve"}).code == 1);
+  CHECK(b.tree() == a.tree());
+}
+
 TEST_CASE("brake: switched off nothing is held") {
   Node a;
   Node b;

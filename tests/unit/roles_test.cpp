@@ -14,39 +14,32 @@
 #include "downloader/downloader.h"
 #include "listener/listener.h"
 #include "scanner/scanner.h"
-#include "tests/unit/temp_folder.h"
+#include "tests/unit/instance_fixture.h"
 
 using namespace lefting;
 namespace fs = std::filesystem;
 
 namespace {
 
-EventFd duplicate(const EventFd& event) { return EventFd{UniqueFd{::dup(event.fd())}}; }
-
 /// One peer without a supervisor: a segment, and a thread for each role, each attached on its own.
-class Peer3 {
+class Peer3 : test::InstanceFixture {
  public:
-  Peer3() : segment_{state::Segment::create(256u << 20)} {
-    fs::create_directory(folder_ / "share");
-    settings_.share = folder_ / "share";
-    settings_.plain = true;
-    settings_.name = "test";
+  Peer3() {
     auto socket = net::listen_on({"127.0.0.1", 0});
     REQUIRE(socket.ok());
     socket_ = socket.take();
-    settings_.listen = net::local_address(socket_.get()).value().text();
-    paths_.dir = folder_.path();
+    settings.listen = net::local_address(socket_.get()).value().text();
   }
   ~Peer3() {
     stop_.write_end.reset();
     threads_.clear();
   }
 
-  std::string address() const { return settings_.listen; }
-  std::string share(const std::string& path) const { return folder_ / ("share/" + path); }
+  std::string address() const { return settings.listen; }
+  std::string share(const std::string& path) const { return folder / ("share/" + path); }
 
   void know(const std::string& other_address) {
-    store::Store store{paths_.store()};
+    store::Store store{paths.store()};
     store::Transaction transaction{store};
     Peer peer;
     peer.address = other_address;
@@ -55,8 +48,8 @@ class Peer3 {
   }
 
   void start() {
-    store::Store store{paths_.store()};
-    REQUIRE(share::write_marker(share::Share::open(settings_.share).value(),
+    store::Store store{paths.store()};
+    REQUIRE(share::write_marker(share::Share::open(settings.share).value(),
                                 index_text(store.index_id()))
                 .ok());
     run_role_thread(state::Role::scanner, [](RoleContext& context) {
@@ -74,8 +67,8 @@ class Peer3 {
   void meet() {
     auto instance = attach(state::Role::scanner);
     instance->peers.set_state(0, state::PeerState::online);
-    wakes_.scanner.signal();
-    wakes_.downloader.signal();
+    wakes.scanner.signal();
+    wakes.downloader.signal();
   }
 
   std::uint64_t open_tickets() {
@@ -84,20 +77,6 @@ class Peer3 {
   }
 
  private:
-  std::unique_ptr<Instance> attach(state::Role role) {
-    Wakes wakes{.scanner = duplicate(wakes_.scanner),
-                .listener = duplicate(wakes_.listener),
-                .downloader = duplicate(wakes_.downloader),
-                .supervisor = duplicate(wakes_.supervisor)};
-    auto opened = open_instance(
-        paths_, settings_, UniqueFd{::dup(segment_.fd())},
-        std::move(wakes), [role](state::Segment & segment) -> auto& {
-          return state::role_inflight(segment, role);
-        });
-    if (!opened) throw std::runtime_error{opened.error().text()};
-    return opened.take();
-  }
-
   template <class Body>
   void run_role_thread(state::Role role, Body body) {
     instances_.push_back(attach(role));
@@ -109,12 +88,7 @@ class Peer3 {
     });
   }
 
-  test::TempFolder folder_;
-  state::Segment segment_;
-  Settings settings_;
-  InstancePaths paths_;
   UniqueFd socket_;
-  Wakes wakes_;
   Pipe stop_ = make_pipe();
   std::vector<std::unique_ptr<Instance>> instances_;
   std::vector<std::jthread> threads_;

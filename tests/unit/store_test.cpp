@@ -292,15 +292,23 @@ TEST_CASE("store: changes_after gives pages in order of sequence") {
   CHECK(seen == std::vector<std::uint64_t>{2, 3, 4, 5, 6, 7, 8, 9, 10, 11});
 }
 
-TEST_CASE("store: paths_below finds what is in a folder, and no neighbour of like name") {
+TEST_CASE(
+    "store: paths_below finds records and tickets of a folder, and no neighbour of like name") {
   const test::TempFolder folder;
   Store store{folder / "s.db"};
   for (const char* path : {"d/a", "d/e/b", "d-x", "d0", "d.x/a", "dd/a"}) {
     put(store, record_of(path, 1), 0);
   }
+  for (const char* path : {"d/a", "d/t", "d0/t"}) {
+    Ticket ticket;
+    ticket.wanted = test::entry(path, 1, {});
+    Transaction transaction{store};
+    REQUIRE(transaction.add_ticket(ticket));
+    transaction.commit();
+  }
   auto below = store.paths_below("d");
   std::sort(below.begin(), below.end());
-  CHECK(below == std::vector<std::string>{"d/a", "d/e/b"});
+  CHECK(below == std::vector<std::string>{"d/a", "d/e/b", "d/t"});
 }
 
 TEST_CASE("store: a path has one ticket, a newer one gets a newer id, ids are never used twice") {

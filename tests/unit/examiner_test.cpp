@@ -1,0 +1,98 @@
+#include "scanner/examiner.h"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "common/share/marker.h"
+#include "tests/unit/instance_fixture.h"
+
+using namespace lefting;
+using scanner::Examiner;
+using scanner::Outcome;
+namespace fs = std::filesystem;
+
+namespace {
+
+class Fixture : public test::InstanceFixture {
+ public:
+  std::unique_ptr<Instance> instance = attach(state::Role::scanner);
+  RoleContext context{*instance, &state::role_slot(instance->segment, state::Role::scanner),
+                      stop_.read_end.get(), UniqueFd{}};
+  share::Share share = open_share(*instance);
+  Examiner examiner{context, share};
+
+  Fixture() { REQUIRE(share::write_marker(share, index_text(instance->store.index_id())).ok()); }
+
+  std::string at(const std::string& path) const { return folder / ("share/" + path); }
+  void write(const std::string& path, const std::string& text) const {
+    std::ofstream{at(path)} << text;
+  }
+  Outcome examine(const std::string& path) {
+    return examiner.record(examiner.look({path}), Examiner::Deletions::record)[0];
+  }
+  bool knows(const std::string& path) {
+    const auto record = instance->dictionary.find(path);
+    return record && !record->entry.deleted;
+  }
+  /// A wish for `path`, which the downloader is at.
+  void wish_for(const std::string& path) {
+    Ticket ticket;
+    ticket.wanted.path = path;
+    ticket.sources = 1;
+    store::Transaction transaction{instance->store};
+    REQUIRE(transaction.add_ticket(ticket));
+    transaction.commit();
+    REQUIRE(instance->tickets.put({ticket}).ok());
+    REQUIRE(instance->tickets.checkout(1, 1, 0).size() == 1);
+  }
+
+ private:
+  Pipe stop_ = make_pipe();
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "examiner: new, unchanged, changed, gone") {
+  write("f", "one");
+  CHECK(examine("f") == Outcome::written);
+  CHECK(examine("f") == Outcome::unchanged);
+  write("f", "other");
+  CHECK(examine("f") == Outcome::written);
+  CHECK(instance->dictionary.find("f")->entry.size == 5);
+  fs::remove(at("f"));
+  CHECK(examiner.record(examiner.look({"f"}), Examiner::Deletions::report)[0] == Outcome::gone);
+  CHECK(knows("f"));
+  CHECK(examine("f") == Outcome::written);
+  CHECK_FALSE(knows("f"));
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "examiner: what is another by the time of recording is looked at again") {
+  write("new", "one");
+  write("changed", "one");
+  write("gone", "one");
+  CHECK(examine("gone") == Outcome::written);
+  fs::remove(at("gone"));
+  auto findings = examiner.look({"changed", "gone", "new"});
+  write("changed", "other");
+  write("gone", "is back");
+  const auto outcomes = examiner.record(std::move(findings), Examiner::Deletions::record);
+  CHECK(outcomes == std::vector<Outcome>{Outcome::restless, Outcome::restless, Outcome::written});
+  CHECK_FALSE(knows("changed"));
+  CHECK(knows("gone"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "examiner: where the downloader is at work nothing is recorded") {
+  write("f", "one");
+  auto findings = examiner.look({"f"});
+  wish_for("f");
+  CHECK(examiner.record(std::move(findings), Examiner::Deletions::record)[0] == Outcome::restless);
+  CHECK(examine("f") == Outcome::restless);
+  SUBCASE("also what was moved away before it was recorded") {
+    fs::remove(at("f"));
+    CHECK(examine("f") == Outcome::restless);
+  }
+  CHECK_FALSE(instance->dictionary.find("f"));
+}
