@@ -21,10 +21,12 @@ bool is_stop(const Error& error) { return error.code == net::make_error_code(net
 
 }  // namespace
 
-Batch::Batch(RoleContext& context, const share::Share& share, Sources& sources, Relists& relists)
+Batch::Batch(RoleContext& context, const share::Share& share, share::IgnoreFile& ignore,
+             Sources& sources, Relists& relists)
     : context_{context},
       instance_{context.instance()},
       share_{share},
+      ignore_{ignore},
       sources_{sources},
       site_{context, share, relists} {}
 
@@ -39,9 +41,16 @@ std::vector<Job*> Batch::in_stage(Job::Stage stage) {
 std::uint64_t Batch::run(std::vector<state::TicketView> tickets) {
   jobs_.clear();
   jobs_.resize(tickets.size());
+  const Status rules = ignore_.refresh();
   for (std::size_t i = 0; i < tickets.size(); ++i) {
     jobs_[i].view = std::move(tickets[i]);
-    if (!context_.stopping()) site_.begin(jobs_[i]);
+    if (!rules) {
+      jobs_[i].put_off(rules.error().text());
+    } else if (ignore_.rules().covers(jobs_[i].path())) {
+      site_.drop(jobs_[i]);
+    } else if (!context_.stopping()) {
+      site_.begin(jobs_[i]);
+    }
     if (jobs_[i].wanted().deleted) pass(state::FaultPoint::removed);
   }
   record_all();  // deletions and the like don't wait for what is fetched

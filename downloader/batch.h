@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "common/share/ignore.h"
 #include "downloader/pipeline.h"
 #include "downloader/sources.h"
 #include "downloader/worksite.h"
@@ -12,7 +13,9 @@ namespace lefting::downloader {
 /// transaction, so that many small files cost little more than their bytes.
 class Batch {
  public:
-  Batch(RoleContext& context, const share::Share& share, Sources& sources, Relists& relists);
+  /// `ignore` is read again for each batch. All must outlive it.
+  Batch(RoleContext& context, const share::Share& share, share::IgnoreFile& ignore,
+        Sources& sources, Relists& relists);
 
   /// Takes active tickets to their end, or puts them off, or gives them back. Throws StoreError.
   /// Returns the sources that tickets wait for now, as a mask of slots.
@@ -31,6 +34,7 @@ class Batch {
   RoleContext& context_;
   Instance& instance_;
   const share::Share& share_;
+  share::IgnoreFile& ignore_;
   Sources& sources_;
   Worksite site_;
   std::vector<Job> jobs_;

@@ -147,6 +147,7 @@ void Downloader::release(const std::vector<std::string>& paths) {
 
 void Downloader::work() {
   Sources sources{context_};
+  share::IgnoreFile ignore{share_};
   try {
     for (;;) {
       std::vector<state::TicketView> tickets;
@@ -163,7 +164,7 @@ void Downloader::work() {
       }
       std::vector<std::string> paths;
       for (const auto& view : tickets) paths.push_back(view.ticket.wanted.path);
-      Batch batch{context_, share_, sources, relists_};
+      Batch batch{context_, share_, ignore, sources, relists_};
       // One of them may have come back since the tickets were put off: looked at once more.
       online_.fetch_and(~batch.run(std::move(tickets)));
       release(paths);

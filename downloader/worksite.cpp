@@ -76,8 +76,7 @@ Result<Sha256> Worksite::hash_here(const Job& job) const {
 void Worksite::carry_out(Job& job) {
   switch (job.plan.step) {
     case sync::Step::drop:
-      job.stage = Job::Stage::drop;
-      return forget_partial(job);
+      return drop(job);
     case sync::Step::record:
       forget_partial(job);  // of an older wish, perhaps
       return to_record(job, share::FileStat{});
@@ -100,6 +99,11 @@ void Worksite::carry_out(Job& job) {
     case sync::Step::wait:
       return job.put_off(job.plan.reason);
   }
+}
+
+void Worksite::drop(Job& job) {
+  forget_partial(job);
+  job.stage = Job::Stage::drop;
 }
 
 void Worksite::to_record(Job& job, const share::FileStat& stat) {
@@ -214,10 +218,9 @@ void Worksite::look_at_kept(Job& job) const {
 
 /// Nobody has it any more: the peer was removed.
 void Worksite::give_up(Job& job) {
-  forget_partial(job);
   // Where it has a source by now it is planned anew.
   job.plan = {.step = sync::Step::drop, .result = {}, .again = true, .reason = {}};
-  job.stage = Job::Stage::drop;
+  drop(job);
 }
 
 void Worksite::plan_anew(Job& job) {

@@ -19,6 +19,8 @@ class Worksite {
 
   /// Plans the ticket by what is here now, and does what needs no fetching.
   void begin(Job& job);
+  /// The ticket is to end with nothing done.
+  void drop(Job& job);
   /// Opens the partial file, and takes up what an earlier attempt left in it.
   void open_partial(Job& job);
   /// Notes that a block has been written: on the ticket, and from time to time in the store.

@@ -24,12 +24,18 @@ bool is_the_downloaders(const std::optional<state::TicketView>& ticket) {
 
 }  // namespace
 
-Examiner::Examiner(RoleContext& context, const share::Share& share)
+Examiner::Examiner(RoleContext& context, const share::Share& share, const share::IgnoreRules& rules)
     : context_{context},
       instance_{context.instance()},
       share_{share},
+      rules_{rules},
       index_{index_text(instance_.store.index_id())},
       adopting_{instance_.store.is_adopting()} {}
+
+void Examiner::begin_adoption() {
+  instance_.store.begin_adoption();
+  adopting_ = true;
+}
 
 void Examiner::end_adoption() {
   instance_.store.end_adoption();
@@ -115,6 +121,7 @@ std::vector<Examiner::Finding> Examiner::look(const std::vector<std::string>& pa
 
 Examiner::Finding Examiner::look_at(const std::string& path) const {
   context_.beat();
+  if (rules_.covers(path)) return look_at_ignored(path);
   auto stat = share_.stat(path);
   if (!stat) {
     log_info("{}; skipped until it can be read", stat.error().text());
@@ -123,6 +130,14 @@ Examiner::Finding Examiner::look_at(const std::string& path) const {
   // A folder or a symlink in a file's place is the file's end.
   if (!stat.value() || stat.value()->type != share::FileType::file) return look_at_missing(path);
   return look_at_file(path, *stat.value());
+}
+
+Examiner::Finding Examiner::look_at_ignored(const std::string& path) const {
+  const auto ticket = instance_.tickets.find(path);
+  const auto record = instance_.dictionary.find(path);
+  if (is_the_downloaders(ticket)) return {Outcome::restless, {}, {}};
+  const bool is_known = record && !record->entry.deleted;
+  return {is_known ? Outcome::ignored : Outcome::unchanged, {}, {}};
 }
 
 Examiner::Finding Examiner::look_at_missing(const std::string& path) const {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/role/role.h"
+#include "common/share/ignore.h"
 #include "common/share/share.h"
 #include "common/sync/index.h"
 #include "common/sync/observe.h"
@@ -19,6 +20,7 @@ enum class Outcome {
   written,    ///< a new version was recorded
   restless,   ///< it changed while it was hashed, or the downloader is at it: look again
   gone,       ///< nothing stands there any more; not recorded yet
+  ignored,    ///< recorded, and not to be synced any more
   unreadable,
 };
 
@@ -26,7 +28,8 @@ enum class Outcome {
 /// spread over threads; the rest belongs to the scanner's thread.
 class Examiner {
  public:
-  Examiner(RoleContext& context, const share::Share& share);
+  /// `rules` of what is not to be synced; all must outlive it.
+  Examiner(RoleContext& context, const share::Share& share, const share::IgnoreRules& rules);
 
   /// What one path was found to be.
   struct Finding {
@@ -47,6 +50,7 @@ class Examiner {
 
   /// True while a file that is not recorded may be older than this index.
   bool is_adopting() const { return adopting_; }
+  void begin_adoption();
   void end_adoption();
 
  private:
@@ -54,6 +58,7 @@ class Examiner {
   /// False where the downloader, or somebody else, was there while other paths were hashed.
   bool is_still_so(const Finding& finding) const;
   Finding look_at(const std::string& path) const;
+  Finding look_at_ignored(const std::string& path) const;
   Finding look_at_missing(const std::string& path) const;
   Finding look_at_file(const std::string& path, const share::FileStat& stat) const;
   sync::Finder finder() const;
@@ -65,6 +70,7 @@ class Examiner {
   RoleContext& context_;
   Instance& instance_;
   const share::Share& share_;
+  const share::IgnoreRules& rules_;
   std::string index_;  ///< its ID, which the share's marker must name
   bool adopting_;
 };

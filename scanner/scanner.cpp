@@ -20,6 +20,8 @@ constexpr milliseconds kSettle{1000};
 /// What inotify does not tell is found by a traversal after so long at the latest.
 constexpr std::chrono::seconds kLongestUnwatched{60};
 constexpr milliseconds kLongestSettle{30000};
+/// When to look again whether the share is back.
+constexpr std::chrono::seconds kBadShare{10};
 /// The heartbeat must come every 10 s.
 constexpr milliseconds kLongestWait{8000};
 
@@ -29,8 +31,9 @@ Scanner::Scanner(RoleContext& context, share::Share share)
     : context_{context},
       instance_{context.instance()},
       share_{std::move(share)},
+      ignore_{share_},
       words_{state::scan_words(instance_.segment)},
-      examiner_{context, share_},
+      examiner_{context, share_, ignore_.rules()},
       watcher_{share_},
       news_{context},
       brake_{instance_.settings.brake} {}
@@ -47,6 +50,7 @@ void Scanner::run() {
     look_again_at_the_restless();
     examine_suspects();
     record_deletions(false);
+    forget_ignored();
     end_adoption_if_due();
     wait();
   }
@@ -74,6 +78,9 @@ void Scanner::take_events() {
 }
 
 void Scanner::take_event(const Event& event) {
+  if (event.path == share::kIgnoreName) {
+    next_traversal_ = std::min(next_traversal_, deadline_in(kSettle));
+  }
   switch (event.kind) {
     case Event::Kind::file:
       restless_.erase(event.path);
@@ -82,6 +89,7 @@ void Scanner::take_event(const Event& event) {
       restless_.try_emplace(event.path, Restless{deadline_in(kSettle)});
       return;
     case Event::Kind::folder:
+      if (ignore_.rules().covers(event.path, true)) return;
       return traverse(event.path);
     case Event::Kind::folder_gone:
       examine_suspects();
@@ -105,12 +113,11 @@ void Scanner::traverse_all() {
   traverse_soon_ = false;
   next_traversal_ = deadline_in(period());
   const std::uint64_t asked = words_.wanted.load();
-  if (auto good = examiner_.check_share(); !good) {
-    if (!share_was_bad_) log_error("{}", good.error().text());
-    share_was_bad_ = true;
-    return;  // those who asked wait until the share is back
+  if (!can_traverse()) {  // those who asked wait until it can
+    next_traversal_ = deadline_in(kBadShare);
+    return;
   }
-  share_was_bad_ = false;
+  meet_new_rules();
   words_.begun.fetch_add(1);
   hear_verdict();
   brake_.clear();
@@ -124,6 +131,8 @@ void Scanner::traverse_all() {
     if (!context_.stopping()) {
       ++whole_traversals_;
       record_deletions(true);
+      forget_ignored();
+      if (rules_are_new_) apply_new_rules();
     }
   }
   instance_.dictionary.compact();
@@ -135,6 +144,44 @@ void Scanner::traverse_all() {
   next_traversal_ = deadline_in(period());
 }
 
+bool Scanner::can_traverse() {
+  Status good = examiner_.check_share();
+  if (good) good = ignore_.refresh();
+  if (!good && !share_was_bad_) log_error("{}", good.error().text());
+  share_was_bad_ = !good;
+  return good.ok();
+}
+
+/// What was ignored and is not any more may be older than what the peers have.
+void Scanner::meet_new_rules() {
+  rules_are_new_ = ignore_.digest() != instance_.store.ignore_digest();
+  if (!rules_are_new_) return;
+  examiner_.begin_adoption();
+  whole_traversals_ = 0;
+}
+
+/// Of what was ignored nobody knows here what the peers have.
+void Scanner::apply_new_rules() {
+  {
+    store::Transaction transaction{instance_.store};
+    transaction.forget_seen();
+    transaction.commit();
+  }
+  instance_.peers.ask_anew();
+  instance_.store.set_ignore_digest(ignore_.digest());
+  rules_are_new_ = false;
+  instance_.wakes.supervisor.signal();
+  log_info("new rules of what is ignored: {} files and folders are", ignored_);
+}
+
+void Scanner::forget_ignored() {
+  if (to_forget_.empty()) return;
+  instance_.index.forget(to_forget_);
+  log_info("{} files are ignored from now on: they stay here, and whoever has them keeps them",
+           to_forget_.size());
+  to_forget_.clear();
+}
+
 std::chrono::seconds Scanner::period() const {
   const std::chrono::seconds chosen{instance_.settings.rescan_seconds};
   return watcher_.complete() ? chosen : std::min(chosen, kLongestUnwatched);
@@ -142,6 +189,11 @@ std::chrono::seconds Scanner::period() const {
 
 void Scanner::traverse(const std::string& folder) {
   share::Visitor visitor;
+  visitor.enters = [this](const std::string& path) {
+    const bool ignored = ignore_.rules().match(path, true);
+    ignored_ += ignored;
+    return !ignored;
+  };
   visitor.file = [this](const std::string& path, const share::FileStat& stat) {
     return meet(path, stat);
   };
@@ -155,6 +207,7 @@ void Scanner::traverse(const std::string& folder) {
   visitor.trouble = [](const Error& error) {
     log_warning("{}; skipped until it can be read", error.text());
   };
+  ignored_ = 0;
   std::uint64_t left_over = 0;
   visitor.partial = [this, &left_over](const std::string& path) {
     left_over += is_left_over(path);
@@ -164,6 +217,7 @@ void Scanner::traverse(const std::string& folder) {
     words_.skipped.store(counts.skipped);
     words_.unreadable.store(counts.unreadable);
     words_.left_over.store(left_over);
+    words_.ignored.store(ignored_);
   }
 }
 
@@ -183,9 +237,15 @@ bool Scanner::meet(const std::string& path, const share::FileStat& stat) {
     if (context_.stopping()) return false;
   }
   const auto stamp = instance_.dictionary.mark(path, scan_);
-  const bool same = stamp && !stamp->deleted && stamp->size == stat.size &&
-                    stamp->mtime_ns == stat.mtime_ns && stamp->ctime_ns == stat.ctime_ns &&
-                    stamp->inode == stat.inode && stamp->mode == stat.mode;
+  const bool is_known = stamp && !stamp->deleted;
+  if ((!is_known || rules_are_new_) && ignore_.rules().match(path, false)) {
+    ++ignored_;
+    if (rules_are_new_) suspect(path);  // it may be recorded
+    return true;
+  }
+  const bool same = is_known && stamp->size == stat.size && stamp->mtime_ns == stat.mtime_ns &&
+                    stamp->ctime_ns == stat.ctime_ns && stamp->inode == stat.inode &&
+                    stamp->mode == stat.mode;
   if (!same) {
     suspect(path);
   } else if (!brake_.is_empty()) {
@@ -213,7 +273,8 @@ void Scanner::find_missing_in_store(std::size_t shard) {
   });
   for (std::string& path : paths) {
     const auto stat = share_.stat(path);
-    if (stat && !stat.value()) suspect(std::move(path));
+    const bool is_ignored = rules_are_new_ && ignore_.rules().covers(path);
+    if (is_ignored || (stat && !stat.value())) suspect(std::move(path));
   }
 }
 
@@ -237,6 +298,7 @@ void Scanner::examine_suspects() {
 }
 
 void Scanner::examine(std::vector<std::string> paths, Examiner::Deletions deletions) {
+  if (share_was_bad_) return restless_.clear();  // the next traversal looks at everything
   std::sort(paths.begin(), paths.end());
   paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
   context_.beat();
@@ -250,6 +312,7 @@ void Scanner::examine(std::vector<std::string> paths, Examiner::Deletions deleti
       continue;
     }
     brake_.remove(paths[i]);
+    if (outcomes[i] == Outcome::ignored) to_forget_.push_back(paths[i]);
     if (outcomes[i] != Outcome::restless) {
       restless_.erase(paths[i]);
       news |= outcomes[i] == Outcome::written;

@@ -44,12 +44,17 @@ class Scanner {
   void examine(std::vector<std::string> paths, Examiner::Deletions deletions);
   /// Records what is gone, if it is time and nothing speaks against it.
   void record_deletions(bool whole);
+  bool can_traverse();
+  void meet_new_rules();
+  void apply_new_rules();
+  void forget_ignored();
   void hear_verdict();
   void forget_deletions();
 
   RoleContext& context_;
   Instance& instance_;
   share::Share share_;
+  share::IgnoreFile ignore_;
   state::ScanWords& words_;
   Examiner examiner_;
   Watcher watcher_;
@@ -57,6 +62,7 @@ class Scanner {
 
   Brake brake_;
   std::vector<std::string> suspects_;
+  std::vector<std::string> to_forget_;  ///< recorded, and ignored now
   struct Restless {
     Deadline due;
     unsigned looks = 0;
@@ -64,6 +70,8 @@ class Scanner {
   std::map<std::string, Restless> restless_;
   std::uint32_t scan_ = 1;  ///< the traversal that is under way, or was the last
   std::uint64_t met_ = 0;
+  std::uint64_t ignored_ = 0;      ///< files and folders, in this traversal
+  bool rules_are_new_ = false;     ///< not all that is recorded was found by the rules of now
   unsigned whole_traversals_ = 0;  ///< counted while the index adopts the share
   bool traverse_soon_ = true;
   bool share_was_bad_ = false;

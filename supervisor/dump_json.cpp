@@ -190,6 +190,7 @@ void put_counts(Json& json, const Counts& counts) {
   json.put("sent_bytes", counts.sent);
   json.put("skipped", counts.skipped);
   json.put("unreadable", counts.unreadable);
+  json.put("ignored", counts.ignored);
   json.put("left_over", counts.left_over);
   json.put("held", counts.held);
   json.put("watching", counts.watching);

@@ -101,8 +101,8 @@ std::vector<std::string> summary_lines(View& view) {
   line("files",
        fmt::format("{}, {}; {} deleted", counts.files, human_size(counts.bytes), counts.deleted));
   if (view.live()) {
-    line("skipped", fmt::format("{} symlinks, devices and the like; {} unreadable", counts.skipped,
-                                counts.unreadable));
+    line("skipped", fmt::format("{} symlinks, devices and the like; {} ignored; {} unreadable",
+                                counts.skipped, counts.ignored, counts.unreadable));
     if (counts.held != 0) {
       line("held", fmt::format("{} deletions at once are told to nobody: `supervisor deletes "
                                "approve` if they are meant, else `supervisor deletes restore`",

@@ -73,9 +73,10 @@ void FrameMaker::put_head(WatchFrame& frame, const View& view,
                                     .received_per_s = received_.per_second(),
                                     .sent_per_s = sent_.per_second()}));
   if (!view.live()) return;
-  frame.head.push_back(fmt::format(
-      "{} symlinks, devices and the like skipped, {} unreadable; {}", counts_.skipped,
-      counts_.unreadable, counts_.watching ? "inotify watches" : "traversals only, no inotify"));
+  frame.head.push_back(
+      fmt::format("{} symlinks, devices and the like skipped, {} ignored, {} unreadable; {}",
+                  counts_.skipped, counts_.ignored, counts_.unreadable,
+                  counts_.watching ? "inotify watches" : "traversals only, no inotify"));
   frame.traffic =
       fmt::format("{} received, {} sent", human_size(counts_.received), human_size(counts_.sent));
 }

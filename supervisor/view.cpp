@@ -192,6 +192,7 @@ void View::put_segment_words(Counts& counts) {
   const auto& scan = state::scan_words(attached_->segment);
   counts.skipped = scan.skipped.load();
   counts.unreadable = scan.unreadable.load();
+  counts.ignored = scan.ignored.load();
   counts.left_over = scan.left_over.load();
   counts.held = scan.held.load();
   counts.watching = scan.watching.load() != 0;

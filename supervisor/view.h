@@ -42,6 +42,7 @@ struct Counts {
   std::uint64_t sent = 0;
   std::uint64_t skipped = 0;     ///< symlinks, devices and the like that the last traversal met
   std::uint64_t unreadable = 0;  ///< files and folders that it could not read
+  std::uint64_t ignored = 0;     ///< files and folders that .leftingignore excludes
   std::uint64_t left_over = 0;   ///< partial files that no ticket owns
   std::uint64_t held = 0;        ///< deletions that wait for approval
   bool watching = false;         ///< inotify covers the whole share

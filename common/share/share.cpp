@@ -21,10 +21,19 @@ std::int64_t nanoseconds(const struct timespec& time) {
   return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
+/// A mounted folder would vanish with all its files when it is unmounted, and nothing can be
+/// renamed into it.
+Error not_opened(int errno_value, std::string_view path) {
+  return os_error(errno_value, "open", std::string{path},
+                  errno_value == EXDEV ? "something is mounted there, and a share is one file "
+                                         "system: unmount it, or name it in .leftingignore"
+                                       : "");
+}
+
 int openat2_beneath(int folder_fd, const std::string& path, int flags) {
   struct open_how how = {};
   how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
   return static_cast<int>(retry_eintr(
       [&] { return ::syscall(SYS_openat2, folder_fd, path.c_str(), &how, sizeof how); }));
 }
@@ -99,13 +108,13 @@ Result<UniqueFd> Share::open_beneath(std::string_view path, int flags) const {
     if (slash == rest.npos) return os_error(ENAMETOOLONG, "open", std::string{path});
     UniqueFd next{
         openat2_beneath(base_fd, std::string{rest.substr(0, slash)}, O_PATH | O_DIRECTORY)};
-    if (!next) return os_error(errno, "open", std::string{path});
+    if (!next) return not_opened(errno, path);
     base = std::move(next);
     base_fd = base.get();
     rest.remove_prefix(slash + 1);
   }
   UniqueFd fd{openat2_beneath(base_fd, std::string{rest}, flags)};
-  if (!fd) return os_error(errno, "open", std::string{path});
+  if (!fd) return not_opened(errno, path);
   return fd;
 }
 

@@ -40,9 +40,9 @@ struct Place {
 /// Nothing where the name isn't there. Symlinks are not followed: they are FileType::other.
 Result<std::optional<FileStat>> stat_at(int folder_fd, const std::string& name);
 
-/// The share folder, held open. Every path is opened beneath it and through no symlink (openat2),
-/// so no name that a peer sends, and no symlink that is put there meanwhile, leads out of it.
-/// Errors of a path that does: ELOOP, EXDEV. Any thread may call any function.
+/// The share folder, held open. Every path is opened beneath it, through no symlink and across no
+/// mount point (openat2), so no name that a peer sends, and no symlink that is put there meanwhile,
+/// leads out of it. Errors of a path that does: ELOOP, EXDEV. Any thread may call any function.
 class Share {
  public:
   static Result<Share> open(const std::string& folder);

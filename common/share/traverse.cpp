@@ -98,7 +98,7 @@ class Traversal {
     if (path_ == kTrashName) return;
     if (is_partial_name(item.d_name)) {
       ++counts_.skipped;
-    } else {
+    } else if (!visitor_.enters || visitor_.enters(path_)) {
       pending_.push_back(path_);
     }
   }

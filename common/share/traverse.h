@@ -14,6 +14,8 @@ namespace lefting::share {
 struct Visitor {
   /// A regular file. False ends the traversal.
   std::function<bool(const std::string& path, const FileStat& stat)> file;
+  /// Whether a folder below `from` is to be entered; may be empty.
+  std::function<bool(const std::string& path)> enters;
   /// A folder, before what is in it is read; "" is the share itself.
   std::function<void(const std::string& path)> folder;
   /// Something that could not be read; the traversal goes on.
@@ -30,8 +32,8 @@ struct TraversalCounts {
 };
 
 /// Visits every regular file below `from` ("" is the whole share), hidden ones included, but
-/// for the trash, unless it is `from`. Folders on other file systems are entered too; symlinks
-/// never are. Needs memory for one folder's names and for the folders still to come.
+/// for the trash, unless it is `from`. Symlinks and mounted folders are never entered. Needs memory
+/// for one folder's names and for the folders still to come.
 TraversalCounts traverse(const Share& share, const std::string& from, const Visitor& visitor);
 
 }  // namespace lefting::share

@@ -73,9 +73,24 @@ bool Store::is_adopting() {
   return !database_->read_fact("adopting").empty();
 }
 
+void Store::begin_adoption() {
+  const std::lock_guard lock{mutex_};
+  database_->write_fact("adopting", "1");
+}
+
 void Store::end_adoption() {
   const std::lock_guard lock{mutex_};
   database_->write_fact("adopting", "");
+}
+
+std::string Store::ignore_digest() {
+  const std::lock_guard lock{mutex_};
+  return database_->read_fact("ignore");
+}
+
+void Store::set_ignore_digest(const std::string& digest) {
+  const std::lock_guard lock{mutex_};
+  database_->write_fact("ignore", digest);
 }
 
 }  // namespace lefting::store

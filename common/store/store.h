@@ -70,7 +70,11 @@ class Store {
   /// `adopting`: what it finds in the share may be older than what the peers have.
   void set_writer(ShortId writer, bool adopting);
   bool is_adopting();
-  void end_adoption();            ///< the whole share has been seen
+  void begin_adoption();
+  void end_adoption();  ///< the whole share has been seen
+  /// Which rules of what is ignored the whole index was made by (IgnoreFile::digest()).
+  std::string ignore_digest();
+  void set_ignore_digest(const std::string& digest);
   std::uint64_t last_sequence();  ///< the highest given so far
   /// What was given up to `sequence`, by any process, outlives a power cut too when this returns.
   void make_durable(std::uint64_t sequence);

@@ -1,5 +1,7 @@
 #include "common/sync/index.h"
 
+#include <algorithm>
+
 #include "common/base/log.h"
 #include "common/state/layout.h"
 
@@ -11,6 +13,8 @@ namespace {
 
 /// What is applied again goes through memory in such pieces, however much it is.
 constexpr std::size_t kReplayPage = 1000;
+/// A write transaction holds up every other program's, so it is kept short.
+constexpr std::ptrdiff_t kForgotAtOnce = 5000;
 
 }  // namespace
 
@@ -95,9 +99,10 @@ void Index::forget(const std::vector<std::string>& paths) {
   // Less is known from now on, so the parts are to be loaded again whether or not this comes to its
   // end; and once more, if somebody has loaded one before it did.
   dictionary_.spoil();
-  {
+  for (auto at = paths.begin(); at != paths.end();) {
+    const auto end = at + std::min(kForgotAtOnce, paths.end() - at);
     store::Transaction transaction{store_};
-    for (const std::string& path : paths) transaction.forget_record(path);
+    for (; at != end; ++at) transaction.forget_record(*at);
     transaction.forget_seen();
     transaction.commit();
   }

@@ -168,7 +168,8 @@ TEST_CASE("sync: symlinks are skipped and counted, and never followed") {
   CHECK(b.tree().size() == 1);
   CHECK(fs::is_symlink(a.share("link")));
   const Ended status = a.supervisor({"status"});
-  CHECK(status.out.find("2 symlinks, devices and the like; 0 unreadable") != std::string::npos);
+  CHECK(status.out.find("2 symlinks, devices and the like; 0 ignored; 0 unreadable") !=
+        std::string::npos);
   CHECK(status.out.find("1 partial files that no transfer owns") != std::string::npos);
   CHECK(a.supervisor({"logs", "scanner"}).out.find("folder/half.lefting") != std::string::npos);
 }

@@ -91,7 +91,7 @@ TEST_CASE("watch: a bar for what is on its way, the reason for what waits; Ctrl-
   CAPTURE(frame);
   for (const char* text : {"running for ", "ROLE ", "scanner ", "online", "peers 1/1",
                            "transfers: 1; 6.0 MiB received", "waiting: 1",
-                           "1 symlinks, devices and the like skipped, 0 unreadable"}) {
+                           "1 symlinks, devices and the like skipped, 0 ignored, 0 unreadable"}) {
     CAPTURE(text);
     CHECK(frame.find(text) != std::string::npos);
   }

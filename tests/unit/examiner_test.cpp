@@ -21,7 +21,8 @@ class Fixture : public test::InstanceFixture {
   RoleContext context{*instance, &state::role_slot(instance->segment, state::Role::scanner),
                       stop_.read_end.get(), UniqueFd{}};
   share::Share share = open_share(*instance);
-  Examiner examiner{context, share};
+  share::IgnoreRules rules{"*.tmp"};
+  Examiner examiner{context, share, rules};
 
   Fixture() { REQUIRE(share::write_marker(share, index_text(instance->store.index_id())).ok()); }
 
@@ -95,4 +96,17 @@ TEST_CASE_FIXTURE(Fixture, "examiner: where the downloader is at work nothing is
     CHECK(examine("f") == Outcome::restless);
   }
   CHECK_FALSE(instance->dictionary.find("f"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "examiner: what is ignored is not recorded, and not gone when it is") {
+  write("f.tmp", "one");
+  CHECK(examine("f.tmp") == Outcome::unchanged);
+  CHECK_FALSE(knows("f.tmp"));
+  rules = {};
+  CHECK(examine("f.tmp") == Outcome::written);
+  rules = share::IgnoreRules{"*.tmp"};
+  fs::remove(at("f.tmp"));
+  CHECK(examine("f.tmp") == Outcome::ignored);
+  wish_for("f.tmp");
+  CHECK(examine("f.tmp") == Outcome::restless);
 }
