@@ -6,6 +6,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/share/path.h"
+#include "common/share/reason_of.h"
 #include "common/state/layout.h"
 
 namespace lefting::downloader {
@@ -45,7 +46,7 @@ std::uint64_t Batch::run(std::vector<state::TicketView> tickets) {
   for (std::size_t i = 0; i < tickets.size(); ++i) {
     jobs_[i].view = std::move(tickets[i]);
     if (!rules) {
-      jobs_[i].put_off(rules.error().text());
+      jobs_[i].put_off(share::reason_of(rules.error()));
     } else if (ignore_.rules().covers(jobs_[i].path())) {
       site_.drop(jobs_[i]);
     } else if (!context_.stopping()) {
@@ -69,7 +70,7 @@ void Batch::fetch_all() {
     for (Job* job : in_stage(Job::Stage::fetch)) {
       const auto slot = sources_.pick(job->view.ticket.sources, job->view.attempts, preferred);
       if (!slot) {
-        job->put_off("no source is online", state::kNoRetry);
+        job->put_off({Cause::no_source, "no source is online"}, state::kNoRetry);
         continue;
       }
       by_source[static_cast<std::size_t>(*slot)].push_back(job);
@@ -116,7 +117,7 @@ void Batch::finish_fetched() {
   for (Job* job : fetched) job->partial->start_sync();
   for (Job* job : fetched) {
     if (auto synced = job->partial->sync_content(); !synced) {
-      site_.abandon(*job, synced.error().text());
+      site_.abandon(*job, share::reason_of(synced.error()));
     }
   }
   for (Job* job : in_stage(Job::Stage::fetched)) {
@@ -133,7 +134,7 @@ void Batch::sync_folders() {
     auto [at, is_new] = folders.try_emplace(folder);
     if (is_new) at->second = share::sync_folder(share_, folder);
     // Not on disk, so nobody is told: the next attempt finds the file there.
-    if (!at->second) job->put_off(at->second.error().text());
+    if (!at->second) job->put_off(share::reason_of(at->second.error()));
   }
   for (const Job& job : jobs_) {
     if (job.stage == Job::Stage::record && job.plan.result.deleted) {

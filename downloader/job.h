@@ -33,7 +33,7 @@ struct Job {
   std::optional<share::FileStat> found;  ///< what stood at the path then
   sync::Plan plan;
   Stage stage = Stage::back;
-  std::string reason;
+  Reason reason;
   std::uint64_t retry_ms = 0;  ///< 0: by attempts; state::kNoRetry: until a source is online
 
   std::optional<share::PartialFile> partial;
@@ -54,7 +54,7 @@ struct Job {
   bool has(std::uint64_t block) const {
     return block / 8 < done.size() && (done[block / 8] >> (block % 8) & 1) != 0;
   }
-  void put_off(std::string why, std::uint64_t retry_in_ms = 0) {
+  void put_off(Reason why, std::uint64_t retry_in_ms = 0) {
     stage = Stage::wait;
     reason = std::move(why);
     retry_ms = retry_in_ms;

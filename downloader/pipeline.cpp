@@ -4,6 +4,7 @@
 
 #include "common/base/log.h"
 #include "common/share/hash.h"
+#include "common/share/reason_of.h"
 #include "common/sync/decide.h"
 #include "common/wire/entry_list.h"
 
@@ -96,7 +97,7 @@ Status Pipeline::take_block(const Sent& sent, const wire::Reply& reply, std::uin
   if (reply.error) {
     refuse(sent, reply);
   } else if (is_other_version(reply, sent.job->wanted())) {
-    sent.job->put_off("the source has another version by now");
+    sent.job->put_off({Cause::source_changed, "the source has another version by now"});
   } else {
     take_bytes(sent, bytes.value());
   }
@@ -130,13 +131,14 @@ void Pipeline::refuse(const Sent& sent, const wire::Reply& reply) {
       // Not at once: what was moved away may come back, and is no news to anybody then.
       sent.job->denied =
           sent.job->view.attempts >= kPatience && sync::has_lost(sent.job->wanted(), reply.entry);
-      return sent.job->put_off("the source has another version by now");
+      return sent.job->put_off({Cause::source_changed, "the source has another version by now"});
     case wire::Code::busy:
-      return sent.job->put_off("the source is busy",
+      return sent.job->put_off({Cause::source_busy, "the source is busy"},
                                std::clamp<std::uint64_t>(reply.retry_after_ms, 100, 30000));
     default:
-      return sent.job->put_off("the source says " + std::string{to_text(*reply.error)} + ": " +
-                               printable(reply.message));
+      return sent.job->put_off(
+          {Cause::source_failed,
+           fmt::format("the source says {}: {}", to_text(*reply.error), printable(reply.message))});
   }
 }
 
@@ -144,7 +146,7 @@ void Pipeline::take_bytes(const Sent& sent, std::span<const std::byte> bytes) {
   Job& job = *sent.job;
   if (auto written = job.partial->write(bytes, sent.offset); !written) {
     // Nothing that could be resumed is worth a full disk.
-    return site_.abandon(job, written.error().text());
+    return site_.abandon(job, share::reason_of(written.error()));
   }
   if (job.blocks == 1) {
     thread_local share::Hasher hasher;

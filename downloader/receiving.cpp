@@ -62,14 +62,14 @@ void Worksite::save_done(Job& job) {
   job.unsaved_bytes = 0;
 }
 
-void Worksite::abandon(Job& job, const std::string& reason) {
+void Worksite::abandon(Job& job, Reason reason) {
   forget_partial(job);
   instance_.tickets.forget_done(job.path(), job.id());
   store::Transaction transaction{instance_.store};
   transaction.set_ticket_done(job.path(), job.id(), {});
   transaction.commit();
   job.unsaved_bytes = 0;
-  job.put_off(reason);
+  job.put_off(std::move(reason));
 }
 
 void Worksite::prove(Job& job) {
@@ -84,7 +84,7 @@ void Worksite::prove(Job& job) {
   if (job.wanted().hash && job.hash != job.wanted().hash) {
     log_warning("\"{}\" did not come as announced (wrong hash); it is fetched again",
                 printable(job.path()));
-    return abandon(job, "what came did not match its hash");
+    return abandon(job, {Cause::wrong_content, "what came did not match its hash"});
   }
   if (auto finished = job.partial->finish(job.plan.result.mode, job.plan.result.mtime_ns);
       !finished) {

@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/share/hash.h"
 #include "common/share/path.h"
+#include "common/share/reason_of.h"
 #include "common/share/trash.h"
 #include "common/sync/copy.h"
 
@@ -89,7 +90,7 @@ void Worksite::carry_out(Job& job) {
       return remove(job);
     case sync::Step::fetch:
       if (block_count(job.wanted().size) > kMostBlocks) {
-        return job.put_off("it is larger than 256 TiB");
+        return job.put_off({Cause::too_large, "it is larger than 256 TiB"});
       }
       // An empty folder gives way, one with something in it doesn't.
       if (job.found && job.found->type == share::FileType::folder) job.found.reset();
@@ -118,14 +119,14 @@ void Worksite::to_record(Job& job, const share::FileStat& stat) {
 }
 
 void Worksite::put_off_by(Job& job, const Error& error) {
-  if (error.code.value() == share::kChangedMeanwhile) return job.put_off(sync::kChangedHere);
-  if (error.code.value() == ENOSPC || error.code.value() == EDQUOT) {
+  const Reason reason = share::reason_of(error);
+  if (reason.cause == Cause::no_space) {
     log_warning("no space for \"{}\" ({} bytes); it is tried again", printable(job.path()),
                 job.wanted().size);
-    return job.put_off("no space: " + error.text());
+  } else if (reason.cause != Cause::changing) {
+    log_info("{}", reason.text);
   }
-  log_info("{}", error.text());
-  job.put_off(error.text());
+  job.put_off(reason);
 }
 
 void Worksite::restamp(Job& job) {

@@ -29,7 +29,7 @@ class Worksite {
   /// Stores what has been noted since the last time.
   void save_done(Job& job);
   /// The partial file is useless: takes it away, with what was noted of it, and puts the job off.
-  void abandon(Job& job, const std::string& reason);
+  void abandon(Job& job, Reason reason);
   /// All blocks are there: proves the content.
   void prove(Job& job);
   /// The scanner recorded something of the path meanwhile.

@@ -5,6 +5,8 @@
 
 #include "common/base/ids.h"
 #include "common/wire/entry_list.h"
+#include "supervisor/conflicts.h"
+#include "supervisor/unsynced.h"
 
 namespace lefting::supervisor {
 
@@ -127,7 +129,8 @@ void put_tickets(Json& json, View& view, const std::string& glob) {
     json.begin_array();
     for (const std::string& source : source_names(ticket.ticket.sources, peers)) json.text(source);
     json.end_array();
-    json.put("error", ticket.reason);
+    json.put("reason", to_text(cause_of(ticket)));
+    json.put("error", ticket.reason.text);
     json.end_object();
     return true;
   });
@@ -145,6 +148,35 @@ void put_files(Json& json, View& view, const std::string& glob) {
     before = ",";
   });
   json.raw("]");
+}
+
+void put_conflicts(Json& json, View& view, const std::string& glob) {
+  json.begin_array();
+  for_each_conflict(view, [&](const Conflict& conflict) {
+    if (!path_matches(conflict.copy.path, glob)) return;
+    json.begin_object();
+    json.put_path("path", conflict.copy.path);
+    json.put_path("original", conflict.original);
+    json.put("size", conflict.copy.size);
+    json.put_signed("mtime", conflict.copy.mtime_ns);
+    json.put("device", conflict.device);
+    json.end_object();
+  });
+  json.end_array();
+}
+
+Status put_unsynced(Json& json, View& view, const std::string& glob) {
+  json.begin_array();
+  Status listed = for_each_unsynced(view, [&](const Unsynced& one) {
+    if (!path_matches(one.path, glob)) return;
+    json.begin_object();
+    json.put_path("path", one.path);
+    json.put("reason", to_text(one.reason.cause));
+    json.put("error", one.reason.text);
+    json.end_object();
+  });
+  json.end_array();
+  return listed;
 }
 
 /// Everything up to `tickets`.
@@ -251,6 +283,16 @@ void write_tickets_json(std::FILE* out, View& view, const std::string& glob) {
 void write_files_json(std::FILE* out, View& view, const std::string& glob) {
   Json json{out};
   put_files(json, view, glob);
+}
+
+void write_conflicts_json(std::FILE* out, View& view, const std::string& glob) {
+  Json json{out};
+  put_conflicts(json, view, glob);
+}
+
+Status write_unsynced_json(std::FILE* out, View& view, const std::string& glob) {
+  Json json{out};
+  return put_unsynced(json, view, glob);
 }
 
 void write_trash_json(std::FILE* out, const std::vector<share::Trashed>& trash) {

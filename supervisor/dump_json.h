@@ -22,6 +22,10 @@ void write_roles_json(std::FILE* out, View& view);
 void write_peers_json(std::FILE* out, const std::vector<state::PeerView>& peers);
 void write_tickets_json(std::FILE* out, View& view, const std::string& glob);
 void write_files_json(std::FILE* out, View& view, const std::string& glob);
+/// An array of {`path`, `original`, `size`, `mtime`, `device`}: the copies that conflicts left.
+void write_conflicts_json(std::FILE* out, View& view, const std::string& glob);
+/// An array of {`path`, `reason`, `error`}. Errors: for_each_unsynced().
+Status write_unsynced_json(std::FILE* out, View& view, const std::string& glob);
 /// An array of {`time`, `path`, `size`, `mtime`}.
 void write_trash_json(std::FILE* out, const std::vector<share::Trashed>& trash);
 

@@ -4,12 +4,15 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <map>
 
 #include "common/base/log.h"
+#include "supervisor/conflicts.h"
 #include "supervisor/dump_json.h"
 #include "supervisor/human.h"
 #include "supervisor/peer_store.h"
 #include "supervisor/table.h"
+#include "supervisor/unsynced.h"
 
 namespace lefting::supervisor {
 
@@ -47,7 +50,7 @@ struct TicketTable {
     table.add_row({state::to_text(ticket.state),
                    wanted.deleted ? "deletion" : human_size(wanted.size),
                    human_size(ticket.done_bytes), source_titles(ticket.ticket.sources, peers),
-                   wanted.path, ticket.reason});
+                   wanted.path, ticket.reason.text});
   }
 
   std::vector<state::PeerView> peers;
@@ -72,9 +75,34 @@ std::vector<std::string> first_tickets(View& view, const std::string& glob) {
   return lines;
 }
 
-void print_lines(std::FILE* out, const std::vector<std::string>& lines) {
-  for (const std::string& line : lines) fmt::print(out, "{}\n", line);
-}
+/// Prints a table of any length while it is made.
+class LongTable {
+ public:
+  LongTable(std::FILE* out, Table& table) : out_{out}, table_{table} {}
+  ~LongTable() { print(); }
+  LongTable(const LongTable&) = delete;
+  LongTable& operator=(const LongTable&) = delete;
+
+  void added() {
+    any_ = true;
+    if (table_.size() >= kAtOnce) print();
+  }
+  /// `nothing` is said where no row came.
+  void end(const char* nothing) const {
+    if (!any_) fmt::print(out_, "{}\n", nothing);
+  }
+
+ private:
+  static constexpr std::size_t kAtOnce = 1000;
+  void print() {
+    if (!any_) return;
+    for (const std::string& line : table_.take_lines()) fmt::print(out_, "{}\n", line);
+  }
+
+  std::FILE* out_;
+  Table& table_;
+  bool any_ = false;
+};
 
 }  // namespace
 
@@ -168,17 +196,48 @@ std::vector<std::string> overview_lines(View& view, const std::string& glob) {
 }
 
 void print_tickets(std::FILE* out, View& view, const std::string& glob) {
-  constexpr std::size_t kAtOnce = 1000;
   TicketTable tickets{view.peers()};
-  bool any = false;
+  LongTable lines{out, tickets.table};
   view.for_each_ticket([&](const state::TicketView& ticket) {
     if (!path_matches(ticket.ticket.wanted.path, glob)) return true;
-    any = true;
     tickets.add(ticket);
-    if (tickets.table.size() >= kAtOnce) print_lines(out, tickets.table.take_lines());
+    lines.added();
     return true;
   });
-  print_lines(out, any ? tickets.table.take_lines() : std::vector<std::string>{"no tickets"});
+  lines.end("no tickets");
+}
+
+void print_conflicts(std::FILE* out, View& view, const std::string& glob) {
+  Table table{{{"LOST TO"}, {"SIZE", kRight}, {"CHANGED"}, {"BY"}, {"KEPT AS"}}};
+  LongTable lines{out, table};
+  std::map<std::string, std::string> names;
+  if (const std::string& device = view.instance().device; !device.empty()) {
+    names[device.substr(0, 8)] = view.instance().name;
+  }
+  for (const state::PeerView& peer : view.peers()) {
+    if (peer.peer.device) names[to_text(short_id(*peer.peer.device))] = peer_title(peer.peer);
+  }
+  for_each_conflict(view, [&](const Conflict& conflict) {
+    if (!path_matches(conflict.copy.path, glob)) return;
+    const auto name = names.find(conflict.device);
+    table.add_row({conflict.original, human_size(conflict.copy.size),
+                   human_time(conflict.copy.mtime_ns),
+                   name == names.end() ? conflict.device : name->second, conflict.copy.path});
+    lines.added();
+  });
+  lines.end("no conflicts");
+}
+
+Status print_unsynced(std::FILE* out, View& view, const std::string& glob) {
+  Table table{{{"REASON"}, {"PATH"}, {"WHY"}}};
+  LongTable lines{out, table};
+  Status listed = for_each_unsynced(view, [&](const Unsynced& one) {
+    if (!path_matches(one.path, glob)) return;
+    table.add_row({to_text(one.reason.cause), one.path, one.reason.text});
+    lines.added();
+  });
+  if (listed) lines.end("all is in sync");
+  return listed;
 }
 
 void print_files(std::FILE* out, View& view, const std::string& glob) {

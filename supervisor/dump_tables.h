@@ -23,4 +23,8 @@ std::vector<std::string> overview_lines(View& view, const std::string& glob);
 void print_tickets(std::FILE* out, View& view, const std::string& glob);
 void print_files(std::FILE* out, View& view, const std::string& glob);
 
+void print_conflicts(std::FILE* out, View& view, const std::string& glob);
+/// Errors: for_each_unsynced().
+Status print_unsynced(std::FILE* out, View& view, const std::string& glob);
+
 }  // namespace lefting::supervisor

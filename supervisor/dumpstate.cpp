@@ -30,23 +30,29 @@ struct CommandLine {
   bool watch = false;
 };
 
-void dump_json(View& view, const CommandLine& line) {
+Status dump_json(View& view, const CommandLine& line) {
+  if (line.section == "unsynced") return write_unsynced_json(stdout, view, line.glob);
+  if (line.section == "conflicts") write_conflicts_json(stdout, view, line.glob);
   if (line.section.empty()) write_state_json(stdout, view, line.glob);
   if (line.section == "summary") write_summary_json(stdout, view);
   if (line.section == "roles") write_roles_json(stdout, view);
   if (line.section == "peers") write_peers_json(stdout, view.peers());
   if (line.section == "tickets") write_tickets_json(stdout, view, line.glob);
   if (line.section == "files") write_files_json(stdout, view, line.glob);
+  return {};
 }
 
-void dump_tables(View& view, const CommandLine& line) {
-  if (line.section == "files") return print_files(stdout, view, line.glob);
-  if (line.section == "tickets") return print_tickets(stdout, view, line.glob);
+Status dump_tables(View& view, const CommandLine& line) {
+  if (line.section == "unsynced") return print_unsynced(stdout, view, line.glob);
+  if (line.section == "conflicts") print_conflicts(stdout, view, line.glob);
+  if (line.section == "files") print_files(stdout, view, line.glob);
+  if (line.section == "tickets") print_tickets(stdout, view, line.glob);
   std::vector<std::string> lines;
   if (line.section.empty() || line.section == "summary") lines = overview_lines(view, line.glob);
   if (line.section == "roles") lines = role_lines(view);
   if (line.section == "peers") lines = peer_lines(view.peers());
   for (const std::string& one : lines) std::puts(one.c_str());
+  return {};
 }
 
 std::unique_ptr<View> open_view(const InstancePaths& paths) {
@@ -69,23 +75,23 @@ int dump(const CommandLine& line) {
   if (line.watch) return watch_state(paths, line.glob);
   const auto view = open_view(paths);
   if (!view->has_store()) return no_instance(paths, "no instance was ever started in");
-  if (line.json) {
-    dump_json(*view, line);
-  } else {
-    dump_tables(*view, line);
-  }
+  const Status done = line.json ? dump_json(*view, line) : dump_tables(*view, line);
   say_trouble(*view);
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return kToolDone;
-  std::fprintf(stderr, "dumpstate: the output can't be written\n");
-  return kToolFailed;
+  const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (!written) std::fprintf(stderr, "dumpstate: the output can't be written\n");
+  if (!done) std::fprintf(stderr, "dumpstate: %s\n", printable(done.error().text()).c_str());
+  return written && done ? kToolDone : kToolFailed;
 }
 
 int run(int argc, char** argv) {
   CLI::App app{"Shows the state of an instance of Lefting.", "dumpstate"};
   CommandLine line;
   app.set_version_flag("--version", "lefting " LEFTING_VERSION);
-  app.add_option("section", line.section, "summary, files, peers, tickets or roles")
-      ->check(CLI::IsMember({"summary", "files", "peers", "tickets", "roles"}));
+  app.add_option("section", line.section,
+                 "summary, files, peers, tickets, roles; conflicts: the versions that lost one and "
+                 "were kept; unsynced: what is not in sync, and why")
+      ->check(CLI::IsMember(
+          {"summary", "files", "peers", "tickets", "roles", "conflicts", "unsynced"}));
   app.add_option("--state", line.state, "the instance's folder");
   app.add_option("--path", line.glob, "only files and tickets whose path is like that (*.txt)");
   auto* json = app.add_flag("--json", line.json, "for programs");

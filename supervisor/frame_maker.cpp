@@ -18,7 +18,7 @@ namespace {
 WatchFrame::Waiting waiting_of(const state::TicketView& ticket, std::uint64_t now_ms) {
   WatchFrame::Waiting out{.path = ticket.ticket.wanted.path,
                           .state = state::to_text(ticket.state),
-                          .reason = ticket.reason,
+                          .reason = ticket.reason.text,
                           .again_in_ms = {}};
   const bool has_time = ticket.state == state::TicketState::waiting &&
                         ticket.retry_at_ms != state::kNoRetry && ticket.retry_at_ms > now_ms;

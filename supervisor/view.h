@@ -117,6 +117,9 @@ class View {
                        std::uint64_t after = 0);
   /// The ticket as it is now; nothing if it has ended or was replaced.
   std::optional<state::TicketView> find_ticket(const Ticket& ticket);
+  /// What the segment, or the store, has of a path.
+  std::optional<Record> find_file(const std::string& path);
+  bool has_ticket(const std::string& path);
   /// Every record, shard by shard, by path within one. One that changes meanwhile may be missing.
   void for_each_file(const std::function<void(const Record&)>& emit);
 
@@ -167,6 +170,8 @@ class View {
 
 /// True if there is an instance folder at all.
 bool instance_exists(const InstancePaths& paths);
+/// Why its path is not in sync.
+Cause cause_of(const state::TicketView& ticket);
 /// The sum of a ticket's done blocks, in bytes.
 std::uint64_t done_bytes(const Ticket& ticket);
 

@@ -88,6 +88,19 @@ std::optional<state::TicketView> View::find_ticket(const Ticket& ticket) {
   return as_stored(std::move(*stored));
 }
 
+std::optional<Record> View::find_file(const std::string& path) {
+  if (attached_) {
+    auto& guard = attached_->segment.layout().shards.at(shard_of(path)).guard;
+    auto found = from_segment(guard, [&] { return attached_->dictionary.find(path); });
+    if (found) return std::move(*found);
+  }
+  return from_store([&](store::Store& store) { return store.find(path); });
+}
+
+bool View::has_ticket(const std::string& path) {
+  return from_store([&](store::Store& store) { return store.find_ticket(path).has_value(); });
+}
+
 void View::for_each_file(const std::function<void(const Record&)>& emit) {
   for (std::size_t shard = 0; shard < kShards; ++shard) {
     const std::vector<Record> records = shard_records(shard);
@@ -121,6 +134,19 @@ std::vector<Record> View::shard_records(std::size_t shard) {
   });
   records->insert(records->end(), deleted.begin(), deleted.end());
   return std::move(*records);
+}
+
+Cause cause_of(const state::TicketView& ticket) {
+  switch (ticket.state) {
+    case state::TicketState::queued:
+      return Cause::queued;
+    case state::TicketState::active:
+      return Cause::active;
+    case state::TicketState::waiting:
+    case state::TicketState::failed:
+      break;
+  }
+  return ticket.reason.cause;
 }
 
 std::uint64_t done_bytes(const Ticket& ticket) {

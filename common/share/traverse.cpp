@@ -73,10 +73,7 @@ class Traversal {
       return trouble(os_error(ENAMETOOLONG, "look at", path_.substr(0, 200) + "…"));
     }
     if (item.d_type == DT_DIR) return enter(item);
-    if (item.d_type != DT_REG && item.d_type != DT_UNKNOWN) {
-      ++counts_.skipped;
-      return;
-    }
+    if (item.d_type != DT_REG && item.d_type != DT_UNKNOWN) return skip();
     struct stat raw;
     if (::fstatat(folder_fd, item.d_name, &raw, AT_SYMLINK_NOFOLLOW) != 0) {
       return trouble(os_error(errno, "look at", path_));
@@ -84,20 +81,22 @@ class Traversal {
     const FileStat stat = to_file_stat(raw);
     if (stat.type == FileType::folder) return enter(item);
     if (path_ == kMarkerName) return;
-    if (stat.type == FileType::other) {
-      ++counts_.skipped;
-      return;
-    }
+    if (stat.type == FileType::other) return skip();
     if (is_partial_name(item.d_name)) return visitor_.partial(path_);
     ++counts_.files;
     if (!visitor_.file(path_, stat)) ended_ = true;
+  }
+
+  void skip() {
+    ++counts_.skipped;
+    if (visitor_.skipped) visitor_.skipped(path_);
   }
 
   /// No peer takes a path with a reserved name in it, so there is nothing to find below one.
   void enter(const dirent& item) {
     if (path_ == kTrashName) return;
     if (is_partial_name(item.d_name)) {
-      ++counts_.skipped;
+      skip();
     } else if (!visitor_.enters || visitor_.enters(path_)) {
       pending_.push_back(path_);
     }

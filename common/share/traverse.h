@@ -18,6 +18,9 @@ struct Visitor {
   std::function<bool(const std::string& path)> enters;
   /// A folder, before what is in it is read; "" is the share itself.
   std::function<void(const std::string& path)> folder;
+  /// Something that is never synced: a symlink, device, socket, FIFO, folder with a reserved name;
+  /// may be empty.
+  std::function<void(const std::string& path)> skipped;
   /// Something that could not be read; the traversal goes on.
   std::function<void(const Error& error)> trouble;
   /// The partial file of `path`, if it is one: a file with a reserved name.

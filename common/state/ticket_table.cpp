@@ -84,7 +84,8 @@ TicketView to_view(const TicketNode& node) {
   view.done_bytes = data.done_bytes;
   view.attempts = data.attempts;
   view.retry_at_ms = data.retry_at_ms;
-  if (data.reason) view.reason.assign(data.reason.get(), data.reason_bytes);
+  view.reason.cause = data.cause;
+  if (data.reason) view.reason.text.assign(data.reason.get(), data.reason_bytes);
   return view;
 }
 
@@ -199,12 +200,13 @@ void TicketTable::set_state(Arena& arena, TicketNode& node, TicketState state,
   put_into_order(node);
 }
 
-void TicketTable::set_reason(Arena& arena, TicketNode& node, std::string_view reason) {
+void TicketTable::set_reason(Arena& arena, TicketNode& node, const Reason& reason) {
   TicketData& data = node.data;
+  data.cause = reason.cause;
   if (data.reason) arena.free(data.reason.get());
   data.reason = nullptr;
   data.reason_bytes = 0;
-  const std::string_view text = cut_text(reason, kReasonBytes);
+  const std::string_view text = cut_text(reason.text, kReasonBytes);
   if (text.empty()) return;
   const Result<void*> memory = arena.allocate(text.size());
   if (!memory.ok()) return;

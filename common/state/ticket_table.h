@@ -32,7 +32,7 @@ struct TicketData {
   std::uint64_t done_bytes = 0;
   std::uint64_t retry_at_ms = 0;
   boost::interprocess::offset_ptr<std::uint8_t> done;  ///< bitmap of blocks; null: none is done
-  boost::interprocess::offset_ptr<char> reason;        ///< reason_bytes of text; null: none
+  boost::interprocess::offset_ptr<char> reason;        ///< why, in words; null: none
   Sha256 hash;
   std::uint32_t attempts = 0;
   std::uint16_t mode = 0;
@@ -40,6 +40,7 @@ struct TicketData {
   std::uint16_t version_count = 0;
   std::uint16_t reason_bytes = 0;
   TicketState state = TicketState::queued;
+  Cause cause = Cause::none;
   bool has_hash = false;
   bool deleted = false;
 
@@ -103,7 +104,7 @@ class TicketTable {
   /// The state from now on; the reason is forgotten. `retry_at_ms`: only for waiting.
   void set_state(Arena& arena, TicketNode& node, TicketState state, std::uint64_t retry_at_ms = 0);
   /// Where memory for the text is refused there is none.
-  void set_reason(Arena& arena, TicketNode& node, std::string_view reason);
+  void set_reason(Arena& arena, TicketNode& node, const Reason& reason);
   /// Sets blocks [first, first+count) done, as far as the file has them.
   /// Errors: no room for the bitmap; nothing is marked then.
   Status mark_done(Arena& arena, TicketNode& node, std::uint64_t first, std::uint64_t count);

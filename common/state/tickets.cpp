@@ -261,7 +261,7 @@ bool TicketQueue::forget_done(std::string_view path, std::uint64_t id) {
 }
 
 bool TicketQueue::put_off(std::string_view path, std::uint64_t id, std::uint64_t retry_at_ms,
-                          std::string_view reason) {
+                          const Reason& reason) {
   return change(path, id, [&](TicketTable& table, Arena& arena, TicketNode& node) {
     table.set_state(arena, node, TicketState::waiting, retry_at_ms);
     ++node.data.attempts;
@@ -269,7 +269,7 @@ bool TicketQueue::put_off(std::string_view path, std::uint64_t id, std::uint64_t
   });
 }
 
-bool TicketQueue::fail(std::string_view path, std::uint64_t id, std::string_view reason) {
+bool TicketQueue::fail(std::string_view path, std::uint64_t id, const Reason& reason) {
   return change(path, id, [&](TicketTable& table, Arena& arena, TicketNode& node) {
     table.set_state(arena, node, TicketState::failed);
     table.set_reason(arena, node, reason);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/base/entry.h"
+#include "common/base/reason.h"
 #include "common/base/result.h"
 #include "common/state/segment.h"
 
@@ -29,7 +30,7 @@ struct TicketView {
   std::uint64_t done_bytes = 0;
   std::uint32_t attempts = 0;     ///< how often it was put off since it was new
   std::uint64_t retry_at_ms = 0;  ///< monotonic_ms(); kNoRetry: only a source can wake it
-  std::string reason;             ///< why it waits or failed; at most 200 bytes
+  Reason reason;                  ///< why it waits or failed; its text has at most 200 bytes
 };
 inline constexpr std::uint64_t kNoRetry = ~std::uint64_t{0};
 inline constexpr std::uint64_t kNoTicket = ~std::uint64_t{0};
@@ -82,8 +83,8 @@ class TicketQueue {
   /// → waiting; attempts + 1. From any state, like fail() and give_back(): after a reload a ticket
   /// is queued again, though the downloader is at it.
   bool put_off(std::string_view path, std::uint64_t id, std::uint64_t retry_at_ms,
-               std::string_view reason);
-  bool fail(std::string_view path, std::uint64_t id, std::string_view reason);
+               const Reason& reason);
+  bool fail(std::string_view path, std::uint64_t id, const Reason& reason);
   /// → queued, unchanged otherwise.
   bool give_back(std::string_view path, std::uint64_t id);
   /// Takes the ticket out (the store has dropped it before).

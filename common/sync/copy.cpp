@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <ctime>
 #include <string_view>
 
@@ -45,6 +46,26 @@ std::string conflict_name(const Entry& loser, bool distinct) {
   if (distinct && loser.hash) middle += "-" + to_text(*loser.hash).substr(0, 12);
   const std::size_t room = 255 - middle.size() - extension.size();
   return std::string{cut(std::string_view{name}.substr(0, dot), room)} + middle + extension;
+}
+
+std::optional<CopyName> parse_conflict_name(std::string_view name) {
+  constexpr std::string_view kMark = ".conflict-";
+  constexpr std::string_view kForm = "dddddddd-dddddd-";
+  constexpr std::size_t kDevice = 8;
+  const auto at = name.rfind(kMark);
+  if (at == name.npos) return std::nullopt;
+  std::string_view rest = name.substr(at + kMark.size());
+  if (rest.size() < kForm.size() + kDevice) return std::nullopt;
+  for (std::size_t i = 0; i < kForm.size(); ++i) {
+    const bool is_digit = rest[i] >= '0' && rest[i] <= '9';
+    if (kForm[i] == 'd' ? !is_digit : rest[i] != '-') return std::nullopt;
+  }
+  const auto device = parse_short_id(rest.substr(kForm.size(), kDevice));
+  if (!device) return std::nullopt;
+  rest.remove_prefix(kForm.size() + kDevice);
+  if (rest.starts_with('-')) rest.remove_prefix(std::min(rest.find('.'), rest.size()));
+  if (!rest.empty() && rest[0] != '.') return std::nullopt;
+  return CopyName{std::string{name.substr(0, at)} + std::string{rest}, *device};
 }
 
 std::string conflict_path(const Entry& loser, bool distinct) {

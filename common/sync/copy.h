@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "common/base/entry.h"
 
@@ -14,6 +16,12 @@ namespace lefting::sync {
 /// The name (last component) of the copy: STEM.conflict-YYYYMMDD-HHMMSS-DEVICE8.EXT. `distinct`
 /// adds the content's hash, for the case that the plain name is taken by other content.
 std::string conflict_name(const Entry& loser, bool distinct);
+/// What such a name says.
+struct CopyName {
+  std::string original;  ///< the name that was fought for, as far as it found room
+  ShortId device;        ///< who made the loser
+};
+std::optional<CopyName> parse_conflict_name(std::string_view name);
 /// The path of the copy.
 std::string conflict_path(const Entry& loser, bool distinct);
 

@@ -7,11 +7,11 @@
 
 namespace lefting::sync {
 
-const char* const kChangedHere = "it was changed here; waiting for the scanner to record that";
-
 namespace {
 
-Plan wait(const char* reason) { return {.step = Step::wait, .result = {}, .reason = reason}; }
+Plan wait(Reason reason) { return {.step = Step::wait, .result = {}, .reason = std::move(reason)}; }
+Plan wait_for_scanner() { return wait(changed_here()); }
+Plan wait_for_access() { return wait({Cause::failed, "it can't be looked at"}); }
 
 class Planner {
  public:
@@ -58,12 +58,12 @@ class Planner {
   Plan plan_merge(Entry result) const {
     if (result.deleted) return {.step = Step::record, .result = std::move(result), .reason = {}};
     if (here_.standing == Standing::other) return plan_unrecorded(std::move(result));
-    if (here_.standing != Standing::recorded) return wait(kChangedHere);
+    if (here_.standing != Standing::recorded) return wait_for_scanner();
     return {.step = Step::restamp, .result = std::move(result), .reason = {}};
   }
 
   Plan plan_deletion(Decision decision) const {
-    if (here_.standing == Standing::unknown) return wait("it can't be looked at");
+    if (here_.standing == Standing::unknown) return wait_for_access();
     if (here_.standing == Standing::other) return plan_unrecorded(std::move(decision.result));
     const bool kept = decision.verdict == Verdict::lose;
     const Step step = here_.standing != Standing::recorded ? Step::record
@@ -73,9 +73,9 @@ class Planner {
   }
 
   Plan plan_content(Decision decision) const {
-    if (here_.standing == Standing::unknown) return wait("it can't be looked at");
+    if (here_.standing == Standing::unknown) return wait_for_access();
     if (here_.standing == Standing::special) {
-      return wait("a symlink or special file of that name is in the way");
+      return wait({Cause::in_the_way, "a symlink or special file of that name is in the way"});
     }
     if (here_.standing == Standing::other) return plan_unrecorded(std::move(decision.result));
     if (here_.standing == Standing::nothing) {
@@ -91,14 +91,14 @@ class Planner {
   /// from before a death or copied here by hand. Then it needn't be fetched, and is nobody's edit.
   Plan plan_unrecorded(Entry result) const {
     const std::vector<Entry> wishes = likely_wishes();
-    if (wishes.empty()) return wait(kChangedHere);
+    if (wishes.empty()) return wait_for_scanner();
     if (!here_.hash) return {.step = Step::hash, .result = {}, .reason = {}};
     const auto wish = std::ranges::find(wishes, here_.hash, &Entry::hash);
-    if (wish == wishes.end()) return wait(kChangedHere);
+    if (wish == wishes.end()) return wait_for_scanner();
     if (*wish == wanted_) return restamped(*wish, std::move(result), false);
     Decision decision = decide_about(*wish);
     const bool placed = decision.verdict == Verdict::take || decision.verdict == Verdict::lose;
-    return placed ? restamped(*wish, std::move(decision.result), true) : wait(kChangedHere);
+    return placed ? restamped(*wish, std::move(decision.result), true) : wait_for_scanner();
   }
 
   static Plan restamped(const Entry& wish, Entry result, bool again) {
@@ -151,8 +151,10 @@ bool is_overtaken(const Entry& wanted, const Record& now, ShortId self, std::uin
 }
 
 Plan plan_way(const Here& in_the_way, bool has_ticket, const Finder& finder) {
-  if (has_ticket) return wait("a file stands where its folder must be, and has a ticket too");
-  if (in_the_way.standing != Standing::recorded) return wait(kChangedHere);
+  if (has_ticket)
+    return wait(
+        {Cause::in_the_way, "a file stands where its folder must be, and has a ticket too"});
+  if (in_the_way.standing != Standing::recorded) return wait_for_scanner();
   return {.step = Step::set_aside,
           .result = found_missing(in_the_way.record, finder)->entry,
           .again = true,

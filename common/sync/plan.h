@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/base/entry.h"
+#include "common/base/reason.h"
 #include "common/sync/observe.h"
 
 namespace lefting::sync {
@@ -49,18 +50,14 @@ struct Plan {
   Entry result;        ///< what is recorded in the end; not of drop, hash, wait
   bool keeps = false;  ///< fetch: what is recorded here gets the name of a conflict's loser
   bool again = false;  ///< `result` is an earlier wish: the ticket is planned anew after it
-  std::string reason;  ///< of wait, for people
+  Reason reason;       ///< of wait
 };
-
-/// A recorded change that waits for the scanner.
-extern const char* const kChangedHere;
 
 /// Plans what a ticket means for the share, by what was recorded, what stands there, and what a
 /// peer offers. No I/O.
 ///
 /// `former`          asked for what earlier tickets wanted, oldest first, only where that matters:
-/// a
-///                   downloader may have died when it had carried one out and not recorded it.
+///                   a downloader may have died when it had carried one out and not recorded it.
 /// `self`, `now_ms`  as in decide().
 Plan plan_ticket(const Entry& wanted, const std::function<std::vector<Entry>()>& former,
                  const Here& here, ShortId self, std::uint64_t now_ms);

@@ -181,7 +181,7 @@ struct Desk {
       store[path] = make_ticket(path, id);
     }
     load();
-    queue.put_off("p1", 1, 100, "later");
+    queue.put_off("p1", 1, 100, {Cause::source_busy, "later"});
   }
   /// All shards, from the store.
   void load() {
@@ -459,8 +459,8 @@ TEST_CASE("TicketQueue: a death while a ticket changes its state leaves the queu
   die_at_desk([](Desk&) {},
               [](TicketQueue& queue) {
                 queue.mark_done("p7", 7, 1, 2);
-                queue.put_off("p7", 7, 300, "busy");
-                queue.fail("p1", 1, "no");
+                queue.put_off("p7", 7, 300, {Cause::source_busy, "busy"});
+                queue.fail("p1", 1, {Cause::failed, "no"});
               });
 }
 
@@ -651,7 +651,7 @@ TEST_CASE("Segment: of a writer killed at any instant, again and again, nothing 
       static_cast<void>(shelf.dictionary.apply(make_record(path, ++sequence, random() % 9)));
       desk.queue.checkout(2, ~std::uint64_t{0}, 1000);
       desk.queue.mark_done("p5", 5, random() % 3, 1);
-      desk.queue.put_off("p5", 5, 500, "busy");
+      desk.queue.put_off("p5", 5, 500, {Cause::source_busy, "busy"});
       desk.queue.requeue_all();
     };
     kill_after(std::chrono::microseconds{random() % 1000}, write);

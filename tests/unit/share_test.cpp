@@ -212,3 +212,12 @@ TEST_CASE("partial_name: ends in .lefting, never longer than 255 bytes, distinct
   CHECK_FALSE(whole_name("a.txt").has_value());
   CHECK(partial_name(std::string(254, 'n') + "a") != partial_name(std::string(254, 'n') + "b"));
 }
+
+TEST_CASE("share: what is mounted in it is not entered") {
+  Share share = Share::open("/").take();  // /proc is a mount everywhere
+  for (const Error& error : {share.open_folder("proc").error(), share.stat("proc/self").error(),
+                             share.place("proc/x", false).error()}) {
+    CHECK(error.code.value() == EXDEV);
+    CHECK(error.text().find("mounted") != std::string::npos);
+  }
+}

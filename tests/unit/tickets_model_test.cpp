@@ -61,10 +61,10 @@ class Model {
   }
 
   static void to(TicketView& view, TicketState state, std::uint64_t retry_at_ms = 0,
-                 std::string_view reason = {}) {
+                 Reason reason = {}) {
     view.state = state;
     view.retry_at_ms = retry_at_ms;
-    view.reason = reason;
+    view.reason = std::move(reason);
   }
 
   static void mark(TicketView& view, std::uint64_t block) {
@@ -202,7 +202,8 @@ class Walk {
     const std::uint64_t first = random_() % 24;
     const std::uint64_t count = random_() % 5;
     const std::uint64_t retry = random_() % 3 == 0 ? kNoRetry : now_ + random_() % 200;
-    const std::string reason(random_() % 200, 'r');
+    const Reason reason{random_() % 2 == 0 ? Cause::failed : Cause::no_space,
+                        std::string(random_() % 200, 'r')};
     if (kind == 6) REQUIRE(queue.put_off(path, id, retry, reason) == expected);
     if (kind == 7) REQUIRE(queue.fail(path, id, reason) == expected);
     if (kind == 8) REQUIRE(queue.give_back(path, id) == expected);

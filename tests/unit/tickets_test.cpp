@@ -81,11 +81,11 @@ TEST_CASE("TicketQueue: a waiting ticket comes back when its time has come, not 
   REQUIRE(bench.queue.put({make_ticket("a", 1), make_ticket("b", 2), make_ticket("c", 3)}).ok());
   REQUIRE(bench.queue.checkout(9, 1000, 0).size() == 3);
   CHECK_FALSE(bench.queue.next_retry().has_value());
-  CHECK(bench.queue.put_off("a", 1, 500, "busy"));
-  CHECK(bench.queue.put_off("b", 2, 400, "away"));
-  CHECK(bench.queue.put_off("c", 3, kNoRetry, "nobody has it"));
+  CHECK(bench.queue.put_off("a", 1, 500, {Cause::source_busy, "busy"}));
+  CHECK(bench.queue.put_off("b", 2, 400, {Cause::source_busy, "away"}));
+  CHECK(bench.queue.put_off("c", 3, kNoRetry, {Cause::no_source, "nobody has it"}));
   CHECK(bench.other.next_retry() == 400u);
-  CHECK(bench.other.find("a")->reason == "busy");
+  CHECK(bench.other.find("a")->reason == Reason{Cause::source_busy, "busy"});
   CHECK(ids(bench.other.checkout(9, 1000, 399)) == Ids{});
   CHECK(ids(bench.other.checkout(9, 1000, 400)) == Ids{2});
   CHECK(bench.other.next_retry() == 500u);
@@ -93,7 +93,7 @@ TEST_CASE("TicketQueue: a waiting ticket comes back when its time has come, not 
   CHECK_FALSE(bench.other.next_retry().has_value());
   CHECK(bench.queue.find("c")->state == TicketState::waiting);
   CHECK(bench.queue.find("a")->attempts == 1);
-  CHECK(bench.queue.find("a")->reason.empty());
+  CHECK(bench.queue.find("a")->reason == Reason{});
 }
 
 TEST_CASE("TicketQueue: a source that comes online wakes its waiting tickets only") {
@@ -106,8 +106,8 @@ TEST_CASE("TicketQueue: a source that comes online wakes its waiting tickets onl
     const auto id = static_cast<std::uint64_t>(slot) * 2 + 1;
     REQUIRE(bench.queue.put({make_ticket(mine, id, 1, bit), make_ticket(others, id + 1, 1, ~bit)})
                 .ok());
-    REQUIRE(bench.queue.put_off(mine, id, kNoRetry, "away"));
-    REQUIRE(bench.queue.put_off(others, id + 1, kNoRetry, "away"));
+    REQUIRE(bench.queue.put_off(mine, id, kNoRetry, {Cause::source_busy, "away"}));
+    REQUIRE(bench.queue.put_off(others, id + 1, kNoRetry, {Cause::source_busy, "away"}));
     bench.other.requeue_sources(slot);
     CHECK(bench.queue.find(mine)->state == TicketState::queued);
     CHECK(bench.queue.find(others)->state == TicketState::waiting);
@@ -213,7 +213,7 @@ TEST_CASE("TicketQueue: what ends or comes back in one shard changes which one i
   CHECK(bench.queue.remove(path_in(1, 1), 1));
   CHECK(ids(bench.queue.checkout(2, 1000, 0)) == Ids{2, 3});
   CHECK(bench.other.give_back(path_in(3, 3), 3));
-  CHECK(bench.other.put_off(path_in(2, 2), 2, 50, "busy"));
+  CHECK(bench.other.put_off(path_in(2, 2), 2, 50, {Cause::source_busy, "busy"}));
   CHECK(ids(bench.queue.checkout(2, 1000, 49)) == Ids{3, 4});
   CHECK(ids(bench.queue.checkout(2, 1000, 50)) == Ids{2, 5});
   CHECK(bench.put(make_ticket(path_in(7, 7), 7)).ok());
@@ -226,7 +226,7 @@ TEST_CASE("TicketQueue: the next retry is the soonest of all shards, and follows
   for (std::uint64_t id = 1; id <= kShards; ++id) {
     const std::string path = path_in(id - 1, id);
     REQUIRE(bench.put(make_ticket(path, id)).ok());
-    REQUIRE(bench.queue.put_off(path, id, 1000 - id, "busy"));
+    REQUIRE(bench.queue.put_off(path, id, 1000 - id, {Cause::source_busy, "busy"}));
     REQUIRE(bench.other.next_retry() == 1000 - id);
   }
   for (std::uint64_t id = kShards; id > 2; --id) {
@@ -234,7 +234,8 @@ TEST_CASE("TicketQueue: the next retry is the soonest of all shards, and follows
     const std::string path = path_in(id - 1, id);
     if (id % 3 == 0) REQUIRE(bench.queue.remove(path, id));
     if (id % 3 == 1) REQUIRE(bench.queue.give_back(path, id));
-    if (id % 3 == 2) REQUIRE(bench.queue.put_off(path, id, kNoRetry, "nobody has it"));
+    if (id % 3 == 2)
+      REQUIRE(bench.queue.put_off(path, id, kNoRetry, {Cause::source_busy, "nobody has it"}));
   }
   CHECK(bench.other.next_retry() == 998u);
   CHECK(bench.queue.checkout(1000, kNoTicket, 997).size() == 21);
@@ -293,8 +294,8 @@ TEST_CASE("TicketQueue: a peer that goes leaves what waited for it to be given u
   REQUIRE(bench.put(make_ticket("others' too", 2, 10, 0b11)).ok());
   REQUIRE(bench.put(make_ticket("active", 3, 10, 0b10)).ok());
   REQUIRE(bench.queue.checkout(9, 1000, 0).size() == 3);
-  REQUIRE(bench.queue.put_off("only its", 1, kNoRetry, "away"));
-  REQUIRE(bench.queue.put_off("others' too", 2, kNoRetry, "away"));
+  REQUIRE(bench.queue.put_off("only its", 1, kNoRetry, {Cause::source_busy, "away"}));
+  REQUIRE(bench.queue.put_off("others' too", 2, kNoRetry, {Cause::source_busy, "away"}));
   bench.other.drop_source(1);
   CHECK(bench.queue.find("active")->state == TicketState::active);
   CHECK(bench.queue.find("others' too")->state == TicketState::waiting);
@@ -308,8 +309,8 @@ TEST_CASE("TicketQueue: a reason is cut to 200 bytes") {
   REQUIRE(bench.queue.put({make_ticket("a", 1)}).ok());
   for (const std::size_t size : {0u, 1u, 199u, 200u, 201u, 100'000u}) {
     CAPTURE(size);
-    CHECK(bench.queue.fail("a", 1, std::string(size, 'r')));
-    CHECK(bench.queue.find("a")->reason == std::string(std::min<std::size_t>(size, 200), 'r'));
+    CHECK(bench.queue.fail("a", 1, {Cause::failed, std::string(size, 'r')}));
+    CHECK(bench.queue.find("a")->reason.text == std::string(std::min<std::size_t>(size, 200), 'r'));
   }
 }
 
@@ -375,7 +376,8 @@ TEST_CASE("TicketQueue: with room for few every ticket has its turn when others 
           bench.end(view);
         }
         if (kind == 5) bench.queue.mark_done(path, id, random() % 9, 1);
-        if (kind == 5 || kind == 6) bench.queue.put_off(path, id, now + 25, "busy");
+        if (kind == 5 || kind == 6)
+          bench.queue.put_off(path, id, now + 25, {Cause::source_busy, "busy"});
         if (kind == 7) bench.queue.give_back(path, id);
       }
     }
