@@ -63,7 +63,7 @@ void Worksite::save_done(Job& job) {
 }
 
 void Worksite::abandon(Job& job, Reason reason) {
-  forget_partial(job);
+  if (auto gone = forget_partial(job); !gone) log_warning("{}", gone.error().text());
   instance_.tickets.forget_done(job.path(), job.id());
   store::Transaction transaction{instance_.store};
   transaction.set_ticket_done(job.path(), job.id(), {});

@@ -75,18 +75,22 @@ Result<Sha256> Worksite::hash_here(const Job& job) const {
 }
 
 void Worksite::carry_out(Job& job) {
+  const bool keeps_partial = job.plan.step == sync::Step::fetch ||
+                             job.plan.step == sync::Step::wait || job.plan.step == sync::Step::hash;
+  // Of an older wish, perhaps.
+  if (auto gone = keeps_partial ? Status{} : forget_partial(job); !gone) {
+    return put_off_by(job, gone.error());
+  }
   switch (job.plan.step) {
     case sync::Step::drop:
-      return drop(job);
+      job.stage = Job::Stage::drop;
+      return;
     case sync::Step::record:
-      forget_partial(job);  // of an older wish, perhaps
       return to_record(job, share::FileStat{});
     case sync::Step::restamp:
-      forget_partial(job);
       return restamp(job);
     case sync::Step::remove:
     case sync::Step::set_aside:
-      forget_partial(job);
       return remove(job);
     case sync::Step::fetch:
       if (block_count(job.wanted().size) > kMostBlocks) {
@@ -103,8 +107,8 @@ void Worksite::carry_out(Job& job) {
 }
 
 void Worksite::drop(Job& job) {
-  forget_partial(job);
-  job.stage = Job::Stage::drop;
+  job.plan = {.step = sync::Step::drop, .result = {}, .reason = {}};
+  carry_out(job);
 }
 
 void Worksite::to_record(Job& job, const share::FileStat& stat) {
@@ -221,7 +225,7 @@ void Worksite::look_at_kept(Job& job) const {
 void Worksite::give_up(Job& job) {
   // Where it has a source by now it is planned anew.
   job.plan = {.step = sync::Step::drop, .result = {}, .again = true, .reason = {}};
-  drop(job);
+  carry_out(job);
 }
 
 void Worksite::plan_anew(Job& job) {
@@ -254,12 +258,11 @@ void Worksite::forget_source(Job& job, int slot) {
   instance_.wakes.supervisor.signal();
 }
 
-void Worksite::forget_partial(Job& job) {
-  if (auto gone = share::discard_partial(share_, job.path()); !gone) {
-    log_warning("{}", gone.error().text());
-  }
+Status Worksite::forget_partial(Job& job) {
+  if (auto gone = share::discard_partial(share_, job.path()); !gone) return gone;
   job.done.clear();
   if (!job.view.ticket.done.empty()) instance_.tickets.forget_done(job.path(), job.id());
+  return {};
 }
 
 void Worksite::publish(Job& job) {

@@ -57,7 +57,8 @@ class Worksite {
   /// is there or was removed on purpose. `stat` is then what it says afterwards.
   Status keep(Job& job, const Record& loser, share::FileStat& stat);
   void give_up(Job& job);
-  void forget_partial(Job& job);
+  /// Errors: it is still there; the ticket must not end before it is gone.
+  Status forget_partial(Job& job);
   void to_record(Job& job, const share::FileStat& stat);
   void put_off_by(Job& job, const Error& error);
 

@@ -105,7 +105,7 @@ bool Examiner::is_still_so(const Finding& finding) const {
   return finding.seen ? is_file && *now.value() == *finding.seen : !is_file;
 }
 
-std::vector<Examiner::Finding> Examiner::look(const std::vector<std::string>& paths) const {
+std::vector<Examiner::Finding> Examiner::look(const std::vector<std::string>& paths) {
   std::vector<Finding> findings(paths.size());
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
@@ -119,14 +119,11 @@ std::vector<Examiner::Finding> Examiner::look(const std::vector<std::string>& pa
   return findings;
 }
 
-Examiner::Finding Examiner::look_at(const std::string& path) const {
+Examiner::Finding Examiner::look_at(const std::string& path) {
   context_.beat();
   if (rules_.covers(path)) return look_at_ignored(path);
   auto stat = share_.stat(path);
-  if (!stat) {
-    log_info("{}; skipped until it can be read", stat.error().text());
-    return {Outcome::unreadable, {}, {}};
-  }
+  if (!stat) return unreadable(path, stat.error());
   // A folder or a symlink in a file's place is the file's end.
   if (!stat.value() || stat.value()->type != share::FileType::file) return look_at_missing(path);
   return look_at_file(path, *stat.value());
@@ -155,8 +152,16 @@ sync::Finder Examiner::finder() const {
   return {.writer = instance_.writer, .adopting = adopting_, .now_ms = wall_ms()};
 }
 
-Examiner::Finding Examiner::look_at_file(const std::string& path,
-                                         const share::FileStat& stat) const {
+/// Said once, until it could be read again.
+Examiner::Finding Examiner::unreadable(const std::string& path, const Error& error) {
+  const std::lock_guard lock{mutex_};
+  if (unreadable_.insert(path).second) {
+    log_warning("{}; skipped until it can be read", error.text());
+  }
+  return {Outcome::unreadable, {}, {}};
+}
+
+Examiner::Finding Examiner::look_at_file(const std::string& path, const share::FileStat& stat) {
   const auto ticket = instance_.tickets.find(path);
   const auto record = instance_.dictionary.find(path);
   if (record && share::is_unchanged(stat, *record) && stat.mode == record->entry.mode) return {};
@@ -165,8 +170,7 @@ Examiner::Finding Examiner::look_at_file(const std::string& path,
   auto fd = share_.open_file(path);
   if (!fd) {
     if (fd.error().code.value() == ENOENT) return {Outcome::restless, {}, {}};
-    log_warning("{}; skipped until it can be read", fd.error().text());
-    return {Outcome::unreadable, {}, {}};
+    return unreadable(path, fd.error());
   }
   auto before = share::stat_fd(fd.value().get());
   auto hash = share::hash_file(fd.value().get(), [this] {
@@ -176,15 +180,15 @@ Examiner::Finding Examiner::look_at_file(const std::string& path,
   auto after = share::stat_fd(fd.value().get());
   if (!hash || !before || !after) {
     if (!hash && hash.error().code.value() == ECANCELED) return {Outcome::restless, {}, {}};
-    log_warning("{}: {}; skipped until it can be read", printable(path),
-                (!hash     ? hash.error()
-                 : !before ? before.error()
-                           : after.error())
-                    .text());
-    return {Outcome::unreadable, {}, {}};
+    const Error& error = !hash ? hash.error() : !before ? before.error() : after.error();
+    return unreadable(path, {error.code, error.operation, path, error.advice});
   }
   if (!(before.value() == after.value())) return {Outcome::restless, {}, {}};
 
+  {
+    const std::lock_guard lock{mutex_};
+    unreadable_.erase(path);
+  }
   const Record* known = record ? &*record : nullptr;
   sync::Change change{sync::found_file(known, path, after.value(), hash.value(), finder()),
                       known != nullptr ? known->sequence : 0};

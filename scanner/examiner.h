@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,7 +40,7 @@ class Examiner {
     std::optional<share::FileStat> seen;  ///< the file of `change`, unless that is a deletion
   };
   /// Looks at all of `paths`. Returns a finding for each.
-  std::vector<Finding> look(const std::vector<std::string>& paths) const;
+  std::vector<Finding> look(const std::vector<std::string>& paths);
 
   enum class Deletions { report, record };
   /// Commits what was found changed, and is still so, in one transaction; deletions only if they
@@ -54,13 +56,14 @@ class Examiner {
   void end_adoption();
 
  private:
+  Finding unreadable(const std::string& path, const Error& error);
   static bool is_deletion(const Finding& finding);
   /// False where the downloader, or somebody else, was there while other paths were hashed.
   bool is_still_so(const Finding& finding) const;
-  Finding look_at(const std::string& path) const;
+  Finding look_at(const std::string& path);
   Finding look_at_ignored(const std::string& path) const;
   Finding look_at_missing(const std::string& path) const;
-  Finding look_at_file(const std::string& path, const share::FileStat& stat) const;
+  Finding look_at_file(const std::string& path, const share::FileStat& stat);
   sync::Finder finder() const;
   /// Takes deletions out again where the share is not the right one.
   void doubt_deletions(std::vector<Finding>& findings) const;
@@ -73,6 +76,8 @@ class Examiner {
   const share::IgnoreRules& rules_;
   std::string index_;  ///< its ID, which the share's marker must name
   bool adopting_;
+  std::mutex mutex_;
+  std::set<std::string> unreadable_;  ///< what was said to be; guarded by mutex_
 };
 
 }  // namespace lefting::scanner

@@ -20,6 +20,7 @@ constexpr milliseconds kSettle{1000};
 /// What inotify does not tell is found by a traversal after so long at the latest.
 constexpr std::chrono::seconds kLongestUnwatched{60};
 constexpr milliseconds kLongestSettle{30000};
+constexpr milliseconds kLongestUnread{300'000};
 /// When to look again whether the share is back.
 constexpr std::chrono::seconds kBadShare{10};
 /// The heartbeat must come every 10 s.
@@ -58,7 +59,9 @@ void Scanner::run() {
 
 void Scanner::wait() {
   Deadline until = std::min(next_traversal_, deadline_in(kLongestWait));
-  for (const auto& [path, restless] : restless_) until = std::min(until, restless.due);
+  for (const auto* map : {&restless_, &unread_}) {
+    for (const auto& [path, restless] : *map) until = std::min(until, restless.due);
+  }
   until = std::min(until, brake_.due());
   std::array<pollfd, 3> fds = {
       pollfd{.fd = context_.stop_fd(), .events = POLLIN, .revents = 0},
@@ -89,8 +92,10 @@ void Scanner::take_event(const Event& event) {
       restless_.try_emplace(event.path, Restless{deadline_in(kSettle)});
       return;
     case Event::Kind::folder:
-      if (ignore_.rules().covers(event.path, true)) return;
       return traverse(event.path);
+    case Event::Kind::folder_changed:
+      if (unread_.contains(event.path)) traverse(event.path);
+      return;
     case Event::Kind::folder_gone:
       examine_suspects();
       for (std::string& path : instance_.store.paths_below(event.path)) suspect(std::move(path));
@@ -107,6 +112,12 @@ void Scanner::look_again_at_the_restless() {
     if (restless.due <= now) suspects_.push_back(path);
   }
   examine_suspects();
+  std::vector<std::string> unread;
+  for (const auto& [folder, restless] : unread_) {
+    if (restless.due <= now) unread.push_back(folder);
+  }
+  for (const std::string& folder : unread) traverse(folder);
+  if (!unread.empty()) examine_suspects();
 }
 
 void Scanner::traverse_all() {
@@ -188,6 +199,8 @@ std::chrono::seconds Scanner::period() const {
 }
 
 void Scanner::traverse(const std::string& folder) {
+  const Deadline begun = std::chrono::steady_clock::now();
+  if (!folder.empty() && ignore_.rules().covers(folder, true)) return forget_unread(folder, begun);
   share::Visitor visitor;
   visitor.enters = [this](const std::string& path) {
     const bool ignored = ignore_.rules().match(path, true);
@@ -204,8 +217,8 @@ void Scanner::traverse(const std::string& folder) {
     const auto stamp = instance_.dictionary.mark(path, scan_);
     if (stamp && !stamp->deleted) suspect(path);
   };
-  visitor.trouble = [](const Error& error) {
-    log_warning("{}; skipped until it can be read", error.text());
+  visitor.trouble = [this](const Error& error, const std::string& unread) {
+    note_unread(unread, error);
   };
   ignored_ = 0;
   std::uint64_t left_over = 0;
@@ -213,12 +226,35 @@ void Scanner::traverse(const std::string& folder) {
     left_over += is_left_over(path);
   };
   const share::TraversalCounts counts = share::traverse(share_, folder, visitor);
+  if (!context_.stopping()) forget_unread(folder, begun);
   if (folder.empty()) {
     words_.skipped.store(counts.skipped);
     words_.unreadable.store(counts.unreadable);
     words_.left_over.store(left_over);
     words_.ignored.store(ignored_);
   }
+}
+
+void Scanner::note_unread(const std::string& folder, const Error& error) {
+  const auto [at, is_new] = unread_.try_emplace(folder);
+  if (is_new) log_warning("{}; skipped until it can be read", error.text());
+  at->second.looked = std::chrono::steady_clock::now();
+  put_off(at->second, kLongestUnread);
+}
+
+/// Those below `folder` with which there was no trouble since.
+void Scanner::forget_unread(const std::string& folder, Deadline since) {
+  std::erase_if(unread_, [&](const auto& one) {
+    const auto& [path, unread] = one;
+    const bool is_below = folder.empty() || path == folder || path.starts_with(folder + "/");
+    return is_below && unread.looked < since;
+  });
+}
+
+void Scanner::put_off(Restless& restless, milliseconds longest) {
+  const milliseconds settle = kSettle * (1 << std::min(restless.looks, 10u));
+  restless.due = deadline_in(std::min(longest, settle));
+  ++restless.looks;
 }
 
 /// A partial file whose folder was moved, for example: nobody takes it up again. It may be the
@@ -313,16 +349,13 @@ void Scanner::examine(std::vector<std::string> paths, Examiner::Deletions deleti
     }
     brake_.remove(paths[i]);
     if (outcomes[i] == Outcome::ignored) to_forget_.push_back(paths[i]);
-    if (outcomes[i] != Outcome::restless) {
+    if (outcomes[i] != Outcome::restless && outcomes[i] != Outcome::unreadable) {
       restless_.erase(paths[i]);
       news |= outcomes[i] == Outcome::written;
       continue;
     }
-    Restless& restless = restless_[paths[i]];
-    const milliseconds settle =
-        std::min(kLongestSettle, kSettle * (1 << std::min(restless.looks, 5u)));
-    restless.due = deadline_in(settle);
-    ++restless.looks;
+    put_off(restless_[paths[i]],
+            outcomes[i] == Outcome::unreadable ? kLongestUnread : kLongestSettle);
   }
   if (news) news_.tell();
 }

@@ -36,6 +36,8 @@ class Scanner {
   void find_missing();
   void find_missing_in_store(std::size_t shard);
   void end_adoption_if_due();
+  void note_unread(const std::string& folder, const Error& error);
+  void forget_unread(const std::string& folder, Deadline since);
   bool is_left_over(const std::string& partial_path) const;
   bool meet(const std::string& path, const share::FileStat& stat);
   /// Adds a path to those to be examined; examines when there are many.
@@ -66,9 +68,12 @@ class Scanner {
   struct Restless {
     Deadline due;
     unsigned looks = 0;
+    Deadline looked{};
   };
-  std::map<std::string, Restless> restless_;
-  std::uint32_t scan_ = 1;  ///< the traversal that is under way, or was the last
+  static void put_off(Restless& restless, milliseconds longest);
+  std::map<std::string, Restless> restless_;  ///< files
+  std::map<std::string, Restless> unread_;    ///< folders
+  std::uint32_t scan_ = 1;                    ///< the traversal that is under way, or was the last
   std::uint64_t met_ = 0;
   std::uint64_t ignored_ = 0;      ///< files and folders, in this traversal
   bool rules_are_new_ = false;     ///< not all that is recorded was found by the rules of now

@@ -96,6 +96,8 @@ void Watcher::take(const struct inotify_event& raw, std::vector<Event>& out) {
   } else if ((raw.mask & (IN_DELETE | IN_MOVED_FROM)) != 0) {
     forget_below(path);
     out.push_back({Event::Kind::folder_gone, std::move(path)});
+  } else if ((raw.mask & IN_ATTRIB) != 0) {
+    out.push_back({Event::Kind::folder_changed, std::move(path)});
   }
 }
 

@@ -16,11 +16,12 @@ namespace lefting::scanner {
 /// Something that inotify saw.
 struct Event {
   enum class Kind {
-    file,         ///< written, moved, removed, or its metadata changed: look at it now
-    new_file,     ///< made, perhaps not written yet: look at it when it had time to be
-    folder,       ///< there is a folder now: look at all of it
-    folder_gone,  ///< it was removed or moved away, with all that was in it
-    overflow,     ///< events were lost: look at everything
+    file,            ///< written, moved, removed, or its metadata changed: look at it now
+    new_file,        ///< made, perhaps not written yet: look at it when it had time to be
+    folder,          ///< there is a folder now: look at all of it
+    folder_changed,  ///< its rights, for example
+    folder_gone,     ///< it was removed or moved away, with all that was in it
+    overflow,        ///< events were lost: look at everything
   };
   Kind kind = Kind::file;
   std::string path;

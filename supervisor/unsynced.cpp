@@ -50,7 +50,7 @@ class Lister {
       emit_({path, {Cause::special, "no regular file"}});
     };
     visitor.partial = [this](const std::string& path) { look_at_partial(path); };
-    visitor.trouble = [this](const Error& error) {
+    visitor.trouble = [this](const Error& error, const std::string&) {
       emit_({error.subject, share::reason_of(error)});
     };
     share::traverse(share_, "", visitor);

@@ -1,5 +1,6 @@
 #include "common/base/result.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
@@ -27,6 +28,23 @@ std::string Error::text() const {
 Error os_error(int errno_value, std::string operation, std::string subject, std::string advice) {
   return {std::error_code{errno_value, std::generic_category()}, std::move(operation),
           std::move(subject), std::move(advice)};
+}
+
+bool may_pass(const Error& error) {
+  if (error.code.category() != std::generic_category()) return false;
+  switch (error.code.value()) {
+    case EAGAIN:
+    case EDQUOT:
+    case EINTR:
+    case EIO:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOSPC:
+      return true;
+    default:
+      return false;
+  }
 }
 
 Error plain_error(std::string operation, std::string message, std::string advice) {

@@ -24,6 +24,9 @@ struct Error {
 /// The Error of a failed system call.
 Error os_error(int errno_value, std::string operation, std::string subject = {},
                std::string advice = {});
+/// True if the same may succeed later though nobody mends anything: there was no memory, descriptor
+/// or space just then, or a disk stumbled.
+bool may_pass(const Error& error);
 /// An Error that no errno describes: `message` is the whole cause.
 Error plain_error(std::string operation, std::string message, std::string advice = {});
 

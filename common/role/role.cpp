@@ -55,7 +55,7 @@ int run_attached(state::Role role, Inherited inherited, RoleArguments arguments,
                                 std::move(inherited.segment), std::move(inherited.wakes), pick);
   if (!instance) {
     log_error("{}", instance.error().text());
-    return kExitPermanent;
+    return may_pass(instance.error()) ? kExitFailed : kExitPermanent;
   }
   state::RoleSlot& slot = state::role_slot(instance.value()->segment, role);
   RoleContext context{*instance.value(), &slot, inherited.lifeline.get(),
@@ -152,6 +152,7 @@ Result<std::unique_ptr<Instance>> open_instance(InstancePaths paths, Settings se
 
 share::Share open_share(const Instance& instance) {
   auto share = share::Share::open(instance.settings.share);
+  if (!share && may_pass(share.error())) throw std::runtime_error{share.error().text()};
   if (!share) throw PermanentError{share.error().text()};
   return share.take();
 }

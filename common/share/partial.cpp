@@ -59,6 +59,17 @@ int rename_to_free(const Place& place, const std::string& from, const std::strin
   return rename_at(place, from, to, 0);
 }
 
+/// What was moved away is not what was expected: `move`, which gives 0 or -1, gives it its name
+/// again. Under the other it would be taken for a partial file, so this is not given up easily.
+template <class Move>
+Status give_back(std::string_view path, Move&& move) {
+  constexpr int kMostTries = 5;
+  for (int tries = 1; move() != 0; ++tries) {
+    if (tries == kMostTries) return os_error(errno, "give back", std::string{path});
+  }
+  return changed(path);
+}
+
 Status reserve(int fd, std::uint64_t size_bytes) {
   const auto size = static_cast<off_t>(size_bytes);
   // One block is written at once anyhow; more is reserved, so that a full disk shows here.
@@ -158,10 +169,8 @@ Status PartialFile::exchange(const FileStat& expected) {
   // Between the look and the exchange somebody may still have written: then it goes back.
   auto old = stat_at(place_.folder.get(), partial_);
   if (!old || !old.value() || !same_but_ctime(*old.value(), expected)) {
-    if (rename_at(place_, partial_, place_.name, RENAME_EXCHANGE) != 0) {
-      return os_error(errno, "give back", path_);
-    }
-    return changed(path_);
+    return give_back(path_,
+                     [&] { return rename_at(place_, partial_, place_.name, RENAME_EXCHANGE); });
   }
   if (::unlinkat(place_.folder.get(), partial_.c_str(), 0) != 0) {
     return os_error(errno, "remove old version of", path_);
@@ -194,7 +203,11 @@ Status sync_folder(const Share& share, std::string_view folder) {
 
 Status discard_partial(const Share& share, std::string_view path) {
   auto place = share.place(path, false);
-  if (!place) return {};  // no folder, no partial file
+  if (!place) {
+    const int code = place.error().code.value();
+    const bool no_folder = code == ENOENT || code == ENOTDIR;
+    return no_folder ? Status{} : Status{place.error()};
+  }
   const std::string partial = partial_name(place.value().name);
   if (::unlinkat(place.value().folder.get(), partial.c_str(), 0) == 0) {
     share.prune(split_path(path).folder);
@@ -217,10 +230,7 @@ Status move_away(const Place& place, std::string_view path, const FileStat& expe
   }
   auto moved = stat_at(place.folder.get(), to);
   if (moved && moved.value() && same_but_ctime(*moved.value(), expected)) return {};
-  if (rename_to_free(place, to, place.name) != 0) {
-    return os_error(errno, "give back", std::string{path});
-  }
-  return changed(path);
+  return give_back(path, [&] { return rename_to_free(place, to, place.name); });
 }
 
 }  // namespace

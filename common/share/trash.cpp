@@ -61,7 +61,7 @@ void for_each_trashed(const Share& share, const std::function<void(const Trashed
   const std::string root{kTrashName};
   Visitor visitor;
   visitor.folder = [](const std::string&) {};
-  visitor.trouble = [](const Error&) {};
+  visitor.trouble = [](const Error&, const std::string&) {};
   visitor.partial = [](const std::string&) {};
   visitor.file = [&](const std::string& trash_path, const FileStat& stat) {
     const std::string_view below = std::string_view{trash_path}.substr(root.size() + 1);

@@ -35,21 +35,21 @@ class Traversal {
   }
 
  private:
-  void trouble(const Error& error) {
+  void trouble(const Error& error, const std::string& folder) {
     // What vanished while we looked is no trouble: its absence is seen by who compares.
     if (error.code.value() == ENOENT || error.code.value() == ENOTDIR) return;
     ++counts_.unreadable;
-    visitor_.trouble(error);
+    visitor_.trouble(error, folder);
   }
 
   void read_folder(const std::string& folder) {
     auto fd = share_.open_folder(folder);
-    if (!fd) return trouble(fd.error());
+    if (!fd) return trouble(fd.error(), folder);
     visitor_.folder(folder);
     ++counts_.folders;
     const int folder_fd = fd.value().get();
     const std::unique_ptr<DIR, CloseDir> dir{::fdopendir(folder_fd)};
-    if (!dir) return trouble(os_error(errno, "read folder", folder));
+    if (!dir) return trouble(os_error(errno, "read folder", folder), folder);
     static_cast<void>(fd.value().release());  // closedir closes it
     path_ = folder;
     if (!path_.empty()) path_ += '/';
@@ -58,25 +58,25 @@ class Traversal {
       errno = 0;
       const dirent* item = ::readdir(dir.get());
       if (item == nullptr) {
-        if (errno != 0) trouble(os_error(errno, "read folder", folder));
+        if (errno != 0) trouble(os_error(errno, "read folder", folder), folder);
         return;
       }
       if (std::strcmp(item->d_name, ".") == 0 || std::strcmp(item->d_name, "..") == 0) continue;
       path_.resize(prefix);
       path_ += item->d_name;
-      visit(folder_fd, *item);
+      visit(folder, folder_fd, *item);
     }
   }
 
-  void visit(int folder_fd, const dirent& item) {
+  void visit(const std::string& folder, int folder_fd, const dirent& item) {
     if (path_.size() > 4096) {
-      return trouble(os_error(ENAMETOOLONG, "look at", path_.substr(0, 200) + "…"));
+      return trouble(os_error(ENAMETOOLONG, "look at", path_.substr(0, 200) + "…"), folder);
     }
     if (item.d_type == DT_DIR) return enter(item);
     if (item.d_type != DT_REG && item.d_type != DT_UNKNOWN) return skip();
     struct stat raw;
     if (::fstatat(folder_fd, item.d_name, &raw, AT_SYMLINK_NOFOLLOW) != 0) {
-      return trouble(os_error(errno, "look at", path_));
+      return trouble(os_error(errno, "look at", path_), folder);
     }
     const FileStat stat = to_file_stat(raw);
     if (stat.type == FileType::folder) return enter(item);

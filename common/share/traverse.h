@@ -21,8 +21,8 @@ struct Visitor {
   /// Something that is never synced: a symlink, device, socket, FIFO, folder with a reserved name;
   /// may be empty.
   std::function<void(const std::string& path)> skipped;
-  /// Something that could not be read; the traversal goes on.
-  std::function<void(const Error& error)> trouble;
+  /// Something that could not be read, in `folder` or it; the traversal goes on.
+  std::function<void(const Error& error, const std::string& folder)> trouble;
   /// The partial file of `path`, if it is one: a file with a reserved name.
   std::function<void(const std::string& path)> partial;
 };

@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "common/store/store.h"
 
@@ -21,9 +22,11 @@ std::string begin_of(std::string_view sql) {
 }  // namespace
 
 void throw_store_error(sqlite3* database, const std::string& what) {
+  // A page that the disk doesn't give is "malformed" to SQLite, but may be read the next time.
+  const bool is_unread = errno == EIO || errno == ENXIO;
   const int code = sqlite3_errcode(database);
   const std::string cause = what + ": " + sqlite3_errmsg(database);
-  switch (code) {
+  switch (code == SQLITE_CORRUPT && is_unread ? SQLITE_IOERR : code) {
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
     case SQLITE_CONSTRAINT:  // a number is given twice: the counters are wrong, or the rows
@@ -52,6 +55,7 @@ void throw_damaged(const std::string& what) {
 }
 
 void execute(sqlite3* database, const char* sql) {
+  errno = 0;
   if (sqlite3_exec(database, sql, nullptr, nullptr, nullptr) != SQLITE_OK) {
     throw_store_error(database, begin_of(sql));
   }
@@ -103,6 +107,7 @@ Statement& Statement::bind_null(int at) {
 }
 
 bool Statement::step() {
+  errno = 0;
   switch (sqlite3_step(statement_)) {
     case SQLITE_ROW:
       return true;

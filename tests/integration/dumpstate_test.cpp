@@ -129,7 +129,8 @@ TEST_CASE("dumpstate: one after another while the instance works, and no role no
     CHECK(ended.err.empty());
   }
   CHECK(eventually([&] { return listed(node.dump()).size() == 1000; }));
-  for (const auto& role : node.dump()["roles"].GetArray()) CHECK(number_of(role, "restarts") == 0);
+  const auto dump = node.dump();
+  for (const auto& role : dump["roles"].GetArray()) CHECK(number_of(role, "restarts") == 0);
 }
 
 TEST_CASE("dumpstate: tombstones are listed, and no path twice, running or not") {

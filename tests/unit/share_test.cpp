@@ -147,7 +147,7 @@ TEST_CASE(
     return true;
   };
   visitor.folder = [&](const std::string& path) { folders.push_back(path); };
-  visitor.trouble = [](const Error& error) { FAIL(error.text()); };
+  visitor.trouble = [](const Error& error, const std::string&) { FAIL(error.text()); };
   visitor.partial = [&](const std::string& path) { partials.push_back(path); };
   const TraversalCounts counts = traverse(open_share(folder), "", visitor);
   std::sort(files.begin(), files.end());
@@ -167,7 +167,7 @@ TEST_CASE("traverse: it ends when the visitor says so") {
   Visitor visitor;
   visitor.file = [&](const std::string&, const FileStat&) { return ++met < 3; };
   visitor.folder = [](const std::string&) {};
-  visitor.trouble = [](const Error&) {};
+  visitor.trouble = [](const Error&, const std::string&) {};
   visitor.partial = [](const std::string&) {};
   traverse(open_share(folder), "", visitor);
   CHECK(met == 3);

@@ -92,7 +92,7 @@ TEST_CASE("trash: a traversal of the share does not see it") {
     return true;
   };
   visitor.folder = [](const std::string&) {};
-  visitor.trouble = [](const Error& error) { FAIL(error.text()); };
+  visitor.trouble = [](const Error& error, const std::string&) { FAIL(error.text()); };
   visitor.partial = [](const std::string&) {};
   CHECK(traverse(bin.share, "", visitor).skipped == 0);
   std::ranges::sort(met);
