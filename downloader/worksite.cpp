@@ -191,7 +191,11 @@ Status Worksite::keep(Job& job, const Record& loser, share::FileStat& stat) {
     const std::string path = sync::conflict_path(loser.entry, distinct);
     const auto known = instance_.dictionary.find(path);
     sync::Copy copy = sync::plan_copy(loser.entry, path, known ? &*known : nullptr);
-    if (copy.need == sync::CopyNeed::none) return {};
+    if (copy.need == sync::CopyNeed::none) {
+      const bool is_this = known && !known->entry.deleted && known->inode == stat.inode;
+      if (is_this) job.kept = sync::Change{.record = *known, .base = known->sequence};
+      return {};
+    }
     if (copy.need == sync::CopyNeed::taken) continue;
     const auto linked = share::link_file(share_, loser.entry.path, stat, path);
     if (!linked && linked.error().code.value() != EEXIST) return linked.error();
@@ -202,13 +206,27 @@ Status Worksite::keep(Job& job, const Record& loser, share::FileStat& stat) {
     } else {
       stat = linked.value();
     }
-    job.kept.emplace();
-    job.kept->record.entry = std::move(copy.entry);
-    job.kept->record.inode = stat.inode;
-    job.kept->base = copy.base;
-    return {};
+    return record_copy(job, std::move(copy), stat);
   }
   return os_error(EEXIST, "keep a conflict copy of", loser.entry.path);
+}
+
+/// At once: who dies now, or finds another wish, need not remember it. The name is on disk before:
+/// a recorded copy that is missing was removed on purpose.
+Status Worksite::record_copy(Job& job, sync::Copy copy, const share::FileStat& stat) {
+  if (auto synced = share::sync_folder(share_, share::split_path(copy.entry.path).folder);
+      !synced) {
+    return synced;
+  }
+  std::vector<sync::Change> changes(1);
+  changes[0].record.entry = std::move(copy.entry);
+  changes[0].record.ctime_ns = stat.ctime_ns;
+  changes[0].record.inode = stat.inode;
+  changes[0].base = copy.base;
+  if (!instance_.index.commit(changes)[0]) return {};  // somebody else's by now
+  job.kept = std::move(changes[0]);
+  job.kept->base = job.kept->record.sequence;
+  return {};
 }
 
 void Worksite::look_at_kept(Job& job) const {

@@ -6,6 +6,7 @@
 #include "common/base/result.h"
 #include "common/role/role.h"
 #include "common/share/share.h"
+#include "common/sync/copy.h"
 #include "common/sync/plan.h"
 #include "downloader/job.h"
 #include "downloader/relists.h"
@@ -56,6 +57,7 @@ class Worksite {
   /// Gives the loser of a conflict, which stands as `stat` says, its second name, unless the copy
   /// is there or was removed on purpose. `stat` is then what it says afterwards.
   Status keep(Job& job, const Record& loser, share::FileStat& stat);
+  Status record_copy(Job& job, sync::Copy copy, const share::FileStat& stat);
   void give_up(Job& job);
   /// Errors: it is still there; the ticket must not end before it is gone.
   Status forget_partial(Job& job);

@@ -113,6 +113,7 @@ bool Session::serve_list(const wire::Request& request, std::span<const std::byte
         wire_fault ? static_cast<wire::Code>(taken.error().code.value()) : wire::Code::internal;
     return send_error(wire::error_reply(request, code, taken.error().text()), false);
   }
+  if (taken.value().revived != 0) desk_.instance.wakes.scanner.signal();
   const bool forgot = taken.value().forgot;
   if (forgot || taken.value().wishes != 0) desk_.instance.wakes.downloader.signal();
   if (forgot) desk_.instance.wakes.supervisor.signal();

@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/share/hash.h"
 #include "common/share/marker.h"
+#include "common/sync/copy.h"
 
 namespace lefting::scanner {
 
@@ -15,12 +16,6 @@ namespace {
 
 /// Below this many paths a thread costs more than it helps.
 constexpr std::size_t kPathsAThread = 8;
-
-/// While a ticket is queued or worked on the downloader looks first: what stands at its path may be
-/// what it has just put there and not recorded yet. If it is not, it lets the ticket wait.
-bool is_the_downloaders(const std::optional<state::TicketView>& ticket) {
-  return ticket && ticket->state != state::TicketState::waiting;
-}
 
 }  // namespace
 
@@ -35,6 +30,19 @@ Examiner::Examiner(RoleContext& context, const share::Share& share, const share:
 void Examiner::begin_adoption() {
   instance_.store.begin_adoption();
   adopting_ = true;
+}
+
+/// While a ticket is queued or worked on the downloader looks first: what stands at its path, or
+/// beside it as a copy of its loser, may be what it has just put there and not recorded yet. If it
+/// is not, it lets the ticket wait.
+bool Examiner::is_the_downloaders(const std::string& path) const {
+  const auto is_at_work = [this](const std::string& at) {
+    const auto ticket = instance_.tickets.find(at);
+    return ticket && ticket->state != state::TicketState::waiting;
+  };
+  if (is_at_work(path)) return true;
+  const std::string original = sync::original_path(path);
+  return !original.empty() && is_at_work(original);
 }
 
 void Examiner::end_adoption() {
@@ -98,7 +106,7 @@ std::vector<Outcome> Examiner::record(std::vector<Finding> findings, Deletions d
 
 bool Examiner::is_still_so(const Finding& finding) const {
   const std::string& path = finding.change->record.entry.path;
-  if (is_the_downloaders(instance_.tickets.find(path))) return false;
+  if (is_the_downloaders(path)) return false;
   const auto now = share_.stat(path);
   if (!now) return false;
   const bool is_file = now.value() && now.value()->type == share::FileType::file;
@@ -130,19 +138,17 @@ Examiner::Finding Examiner::look_at(const std::string& path) {
 }
 
 Examiner::Finding Examiner::look_at_ignored(const std::string& path) const {
-  const auto ticket = instance_.tickets.find(path);
+  if (is_the_downloaders(path)) return {Outcome::restless, {}, {}};
   const auto record = instance_.dictionary.find(path);
-  if (is_the_downloaders(ticket)) return {Outcome::restless, {}, {}};
   const bool is_known = record && !record->entry.deleted;
   return {is_known ? Outcome::ignored : Outcome::unchanged, {}, {}};
 }
 
 Examiner::Finding Examiner::look_at_missing(const std::string& path) const {
-  // The ticket first: when it is gone, what it brought is in the dictionary.
-  const auto ticket = instance_.tickets.find(path);
+  // The ticket first: when it is gone, what it brought is in the dictionary. Also where nothing is
+  // recorded yet: what was put in place and moved away at once will be.
+  if (is_the_downloaders(path)) return {Outcome::restless, {}, {}};
   const auto record = instance_.dictionary.find(path);
-  // Also where nothing is recorded yet: what was put in place and moved away at once will be.
-  if (is_the_downloaders(ticket)) return {Outcome::restless, {}, {}};
   auto gone = sync::found_missing(record ? &*record : nullptr, finder());
   if (!gone) return {};
   return {Outcome::written, sync::Change{std::move(*gone), record->sequence}, {}};
@@ -162,10 +168,10 @@ Examiner::Finding Examiner::unreadable(const std::string& path, const Error& err
 }
 
 Examiner::Finding Examiner::look_at_file(const std::string& path, const share::FileStat& stat) {
-  const auto ticket = instance_.tickets.find(path);
+  const bool downloaders = is_the_downloaders(path);  // asked before the record, as above
   const auto record = instance_.dictionary.find(path);
   if (record && share::is_unchanged(stat, *record) && stat.mode == record->entry.mode) return {};
-  if (is_the_downloaders(ticket)) return {Outcome::restless, {}, {}};
+  if (downloaders) return {Outcome::restless, {}, {}};
 
   auto fd = share_.open_file(path);
   if (!fd) {

@@ -56,6 +56,7 @@ class Examiner {
   void end_adoption();
 
  private:
+  bool is_the_downloaders(const std::string& path) const;
   Finding unreadable(const std::string& path, const Error& error);
   static bool is_deletion(const Finding& finding);
   /// False where the downloader, or somebody else, was there while other paths were hashed.

@@ -41,6 +41,11 @@ void NewsSender::run() {
       wait(kPause);
     }
   }
+  try {
+    save_told();
+  } catch (const std::exception& error) {
+    log_info("news to peer {}: {}; it will be told more than it needs", slot_, error.what());
+  }
 }
 
 void NewsSender::step() {

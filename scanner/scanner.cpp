@@ -144,6 +144,7 @@ void Scanner::traverse_all() {
       record_deletions(true);
       forget_ignored();
       if (rules_are_new_) apply_new_rules();
+      instance_.index.fade_tombstones();
     }
   }
   instance_.dictionary.compact();

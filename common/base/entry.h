@@ -37,6 +37,8 @@ struct Record {
   std::uint64_t sequence = 0;  ///< when it last changed here, in this index's order
   std::int64_t ctime_ns = 0;   ///< as lstat saw it last: with inode, tells an edit that kept mtime
   std::uint64_t inode = 0;
+  /// Of a tombstone that all peers had, and that is told to nobody any more: it has no sequence.
+  bool is_trace() const { return sequence == 0; }
   bool operator==(const Record&) const = default;
 };
 

@@ -4,8 +4,8 @@
 
 namespace lefting {
 
-std::size_t shard_of(std::string_view path) {
-  return static_cast<std::size_t>(XXH3_64bits(path.data(), path.size()) >> 58);
-}
+std::uint64_t path_hash(std::string_view path) { return XXH3_64bits(path.data(), path.size()); }
+
+std::size_t shard_of(std::string_view path) { return shard_of_hash(path_hash(path)); }
 
 }  // namespace lefting

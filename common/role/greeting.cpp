@@ -4,14 +4,30 @@
 
 namespace lefting {
 
-wire::Greeting greeting_to(const Instance& instance, const Peer& peer) {
+namespace {
+
+/// What a peer is told to be stored here it may forget, so it is on disk before.
+void make_seen_durable(Instance& instance, const Peer& peer) {
+  if (peer.slot < 0) return;
+  auto& durable = instance.durable_seen[static_cast<std::size_t>(peer.slot)];
+  if (durable.load() == peer.seen) return;
+  instance.store.sync();
+  durable.store(peer.seen);
+}
+
+}  // namespace
+
+wire::Greeting greeting_to(Instance& instance, const Peer& peer) {
   wire::Greeting greeting;
   greeting.device = instance.device();
   greeting.name = instance.settings.name;
   if (auto listen = net::parse_address(instance.settings.listen)) {
     greeting.port = listen.value().port;
   }
-  if (peer.index != 0) greeting.seen = wire::Seen{peer.index, peer.seen};
+  if (peer.index != 0) {
+    make_seen_durable(instance, peer);
+    greeting.seen = wire::Seen{peer.index, peer.seen};
+  }
   greeting.accepts_zstd = true;
   return greeting;
 }

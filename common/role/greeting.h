@@ -9,6 +9,6 @@
 namespace lefting {
 
 /// What this instance says of itself to `peer` in hello and news, and in their replies.
-wire::Greeting greeting_to(const Instance& instance, const Peer& peer);
+wire::Greeting greeting_to(Instance& instance, const Peer& peer);
 
 }  // namespace lefting

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <exception>
 #include <functional>
@@ -50,6 +51,8 @@ struct Instance {
   state::PeerList peers;
   sync::Index index;
   Wakes wakes;
+  /// What was seen of each peer, by slot, that outlives a power cut; as far as this program knows.
+  std::array<std::atomic<std::uint64_t>, kMaxPeers> durable_seen{};
 
   /// `inflight` picks the words of this program (role_board.h). What a predecessor had committed
   /// but not applied is applied. Throws StoreError or std::system_error.

@@ -69,6 +69,9 @@ class ShardLock {
       // What finds no room is asked of the store.
       static_cast<void>(table.put(arena_, record, hash));
     });
+    if (backing.load_traces) {
+      backing.load_traces(shard, [&](std::uint64_t hash) { table.put_trace(arena_, hash); });
+    }
     publish();
     control_.reloads.fetch_add(1, std::memory_order_relaxed);
   }

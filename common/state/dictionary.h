@@ -30,6 +30,10 @@ class Dictionary {
     /// Calls `emit` for each of a shard's records; those of other shards are passed over.
     std::function<void(std::size_t shard, const Emit& emit)> load;
     std::function<std::optional<Record>(std::string_view path)> find;
+    /// Calls `emit` with path_hash() of each path of a shard of which find() gives what load()
+    /// does not; may be empty.
+    std::function<void(std::size_t shard, const std::function<void(std::uint64_t hash)>& emit)>
+        load_traces{};
   };
 
   /// `segment` must outlive the dictionary.

@@ -98,7 +98,8 @@ Result<bool> ShardTable::put(Arena& arena, const Record& record, std::uint64_t h
   RecordNode* old = find({entry.path, hash});
   if (old != nullptr && old->data.sequence >= record.sequence) return false;
   if (entry.deleted) {
-    put_deleted(arena, old, hash);
+    put_trace(arena, hash);
+    if (old != nullptr) erase(arena, *old);
     return true;
   }
   if (Status done = put_live(arena, old, record, hash); !done) {
@@ -110,9 +111,8 @@ Result<bool> ShardTable::put(Arena& arena, const Record& record, std::uint64_t h
   return true;
 }
 
-void ShardTable::put_deleted(Arena& arena, RecordNode* old, std::uint64_t hash) {
+void ShardTable::put_trace(Arena& arena, std::uint64_t hash) {
   if (!deleted_.insert(arena, hash)) partial_ = true;
-  if (old != nullptr) erase(arena, *old);
 }
 
 Status ShardTable::put_live(Arena& arena, RecordNode* old, const Record& record,

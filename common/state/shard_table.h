@@ -83,6 +83,8 @@ class ShardTable {
   /// only a trace is kept.
   /// Errors: no room; the path is not here then, and may_be_stored().
   Result<bool> put(Arena& arena, const Record& record, std::uint64_t hash);
+  /// Notes that the store has something of a path with that hash which is not live.
+  void put_trace(Arena& arena, std::uint64_t hash);
 
   auto begin() { return set_.begin(); }
   auto end() { return set_.end(); }
@@ -103,7 +105,6 @@ class ShardTable {
 
  private:
   explicit ShardTable(RecordSet::bucket_traits buckets) : set_{buckets} {}
-  void put_deleted(Arena& arena, RecordNode* old, std::uint64_t hash);
   Status put_live(Arena& arena, RecordNode* old, const Record& record, std::uint64_t hash);
   void erase(Arena& arena, RecordNode& node);
   Status grow_buckets(Arena& arena);

@@ -126,6 +126,29 @@ std::optional<Record> find_record(Statement& statement, std::string_view path) {
   return read_record(statement);
 }
 
+std::int64_t trace_key(std::uint64_t hash) {
+  return static_cast<std::int64_t>(hash ^ (std::uint64_t{1} << 63));
+}
+
+std::uint64_t hash_of_trace(std::int64_t key) {
+  return static_cast<std::uint64_t>(key) ^ (std::uint64_t{1} << 63);
+}
+
+std::optional<Record> find_trace(Statement& statement, std::string_view path) {
+  Query query{statement};
+  query->bind(1, trace_key(path_hash(path)));
+  if (!query->step()) return std::nullopt;
+  Record record;
+  record.entry.path = path;
+  record.entry.deleted = true;
+  record.entry.version = decode_version(query->blob(0));
+  std::uint64_t made_ms = 0;
+  for (const VersionCounter& one : record.entry.version) made_ms = std::max(made_ms, one.counter);
+  constexpr std::uint64_t kMostMs = 9'000'000'000'000;  // far beyond any clock
+  record.entry.mtime_ns = static_cast<std::int64_t>(std::min(made_ms, kMostMs)) * 1'000'000;
+  return record;
+}
+
 std::optional<Ticket> find_ticket_row(Statement& statement, std::string_view path) {
   Query query{statement};
   query->bind(1, std::uint64_t{shard_of(path)}).bind_blob(2, path);

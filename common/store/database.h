@@ -50,6 +50,12 @@ struct Store::Database {
   Statement changes{
       raw, "SELECT " RECORD_COLUMNS " FROM file WHERE sequence>? ORDER BY sequence LIMIT ?"};
   Statement deleted{raw, "SELECT " RECORD_COLUMNS " FROM file WHERE shard=? AND deleted=1"};
+  Statement trace{raw, "SELECT version FROM trace WHERE hash=?"};
+  Statement shard_traces{raw, "SELECT hash FROM trace WHERE hash BETWEEN ? AND ?"};
+  Statement put_trace{raw, "INSERT OR REPLACE INTO trace VALUES(?,?)"};
+  Statement drop_trace{raw, "DELETE FROM trace WHERE hash=?"};
+  Statement fade{raw, "DELETE FROM file WHERE shard=? AND path=? AND sequence=? AND deleted=1"};
+  Statement least_told{raw, "SELECT min(told) FROM peer"};
   Statement count{raw, "SELECT count(*), total(size), total(deleted) FROM file"};
   Statement count_deleted{raw, "SELECT count(*) FROM file WHERE deleted=1"};
   Statement put{raw, "INSERT INTO file(shard, " RECORD_COLUMNS
@@ -94,6 +100,11 @@ struct Store::Database {
 Record read_record(const Statement& row);
 Ticket read_ticket(const Statement& row);
 std::optional<Record> find_record(Statement& statement, std::string_view path);
+/// As a tombstone of that path, made when its stamp says.
+std::optional<Record> find_trace(Statement& statement, std::string_view path);
+/// How a path's hash stands in the table of traces: in order, as a signed number.
+std::int64_t trace_key(std::uint64_t hash);
+std::uint64_t hash_of_trace(std::int64_t key);
 std::optional<Ticket> find_ticket_row(Statement& statement, std::string_view path);
 Peer read_peer(const Statement& row);
 

@@ -40,6 +40,11 @@ CREATE TABLE ticket(
 CREATE UNIQUE INDEX ticket_id ON ticket(id);
 )";
 
+/// What version 3 has that version 2 had not.
+constexpr const char* kTables3 = R"(
+CREATE TABLE trace(hash INTEGER PRIMARY KEY, version BLOB NOT NULL);
+)";
+
 /// From version 1, whose tickets had no shard.
 constexpr const char* kMoveTickets = R"(
 INSERT INTO ticket SELECT shard_of(path), path, id, size, mtime, mode, deleted, hash, version,
@@ -72,6 +77,7 @@ void create(sqlite3* database) {
   if (pragma_number(database, "PRAGMA user_version") == 0) {
     execute(database, kTables);
     execute(database, kTables2);
+    execute(database, kTables3);
     execute(database,
             fmt::format("INSERT INTO fact VALUES('index', '{}')", index_text(id)).c_str());
     execute(database, fmt::format("PRAGMA application_id={}", kApplicationId).c_str());
@@ -85,12 +91,14 @@ void upgrade(sqlite3* database) {
   sqlite3_create_function(database, "shard_of", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nullptr,
                           call_shard_of, nullptr, nullptr);
   execute(database, "BEGIN IMMEDIATE");
-  if (pragma_number(database, "PRAGMA user_version") == 1) {
+  const int version = pragma_number(database, "PRAGMA user_version");
+  if (version == 1) {
     execute(database, "ALTER TABLE ticket RENAME TO ticket1");
     execute(database, kTables2);
     execute(database, kMoveTickets);
-    execute(database, fmt::format("PRAGMA user_version={}", kSchemaVersion).c_str());
   }
+  if (version < 3) execute(database, kTables3);
+  execute(database, fmt::format("PRAGMA user_version={}", kSchemaVersion).c_str());
   execute(database, "COMMIT");
 }
 

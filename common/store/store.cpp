@@ -38,9 +38,29 @@ void Store::make_durable(std::uint64_t sequence) {
   durable_ = last;
 }
 
+void Store::sync() {
+  const std::lock_guard lock{mutex_};
+  sync_log(database_->raw);
+}
+
 std::optional<Record> Store::find(std::string_view path) {
   const std::lock_guard lock{mutex_};
-  return find_record(database_->find, path);
+  if (auto record = find_record(database_->find, path)) return record;
+  return find_trace(database_->trace, path);
+}
+
+void Store::for_each_trace(std::size_t shard, const std::function<void(std::uint64_t hash)>& emit) {
+  const std::lock_guard lock{mutex_};
+  Query query{database_->shard_traces};
+  const std::uint64_t first = std::uint64_t{shard} << 58;
+  query->bind(1, trace_key(first)).bind(2, trace_key(first + ((std::uint64_t{1} << 58) - 1)));
+  while (query->step()) emit(hash_of_trace(query->signed_number(0)));
+}
+
+std::uint64_t Store::told_to_all() {
+  const std::lock_guard lock{mutex_};
+  Query query{database_->least_told};
+  return query->step() && !query->is_null(0) ? query->number(0) : 0;
 }
 
 void Store::for_each_in_shard(std::size_t shard, const EmitRecord& emit) {

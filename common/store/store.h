@@ -78,8 +78,15 @@ class Store {
   std::uint64_t last_sequence();  ///< the highest given so far
   /// What was given up to `sequence`, by any process, outlives a power cut too when this returns.
   void make_durable(std::uint64_t sequence);
+  /// The same of every commit so far.
+  void sync();
 
+  /// A record, or the trace of a tombstone (Record::is_trace()).
   std::optional<Record> find(std::string_view path);
+  /// path_hash() of each path of a shard that has a trace.
+  void for_each_trace(std::size_t shard, const std::function<void(std::uint64_t hash)>& emit);
+  /// The last of our changes that all peers have stored; 0 where there is no peer.
+  std::uint64_t told_to_all();
   using EmitRecord = std::function<void(const Record&)>;
   void for_each_in_shard(std::size_t shard, const EmitRecord& emit);
   /// The paths below a folder of which there is a live (not deleted) record or a ticket: what a
@@ -136,6 +143,8 @@ class Transaction {
 
   /// As if the path never had had a record.
   void forget_record(std::string_view path);
+  /// Leaves of a tombstone only a trace, if it still is the path's record.
+  void fade(const Record& tombstone);
 
   /// Stores a new ticket and gives it its id, unless the path has one already: then false.
   bool add_ticket(Ticket& ticket);

@@ -43,6 +43,10 @@ bool Transaction::put_record(Record& record, std::uint64_t base) {
   put.bind(9, next_sequence_).bind(10, record.ctime_ns).bind(11, record.inode).bind(12, base);
   put.run();
   if (sqlite3_changes(database.raw) == 0) return false;
+  if (base == 0) {
+    database.drop_trace.bind(1, trace_key(path_hash(record.entry.path)));
+    database.drop_trace.run();
+  }
   record.sequence = next_sequence_++;
   return true;
 }
@@ -131,6 +135,17 @@ void Transaction::forget_record(std::string_view path) {
   Statement& forget = store_.database_->forget;
   forget.bind(1, std::uint64_t{shard_of(path)}).bind_blob(2, path);
   forget.run();
+}
+
+void Transaction::fade(const Record& tombstone) {
+  Store::Database& database = *store_.database_;
+  const std::string& path = tombstone.entry.path;
+  database.fade.bind(1, shard_column(path)).bind_blob(2, path).bind(3, tombstone.sequence);
+  database.fade.run();
+  if (sqlite3_changes(database.raw) == 0) return;
+  const std::string version = encode_version(tombstone.entry.version);
+  database.put_trace.bind(1, trace_key(path_hash(path))).bind_blob(2, version);
+  database.put_trace.run();
 }
 
 void Transaction::remove_peer(int slot) {

@@ -68,6 +68,12 @@ std::optional<CopyName> parse_conflict_name(std::string_view name) {
   return CopyName{std::string{name.substr(0, at)} + std::string{rest}, *device};
 }
 
+std::string original_path(const std::string& path) {
+  const auto [folder, name] = share::split_path(path);
+  const auto says = parse_conflict_name(name);
+  return says ? share::join_path(folder, says->original) : std::string{};
+}
+
 std::string conflict_path(const Entry& loser, bool distinct) {
   const auto folder = share::split_path(loser.path).folder;
   return share::join_path(folder, conflict_name(loser, distinct));
@@ -83,7 +89,8 @@ Copy plan_copy(const Entry& loser, const std::string& path, const Record* record
   if (!record->entry.deleted) {
     return {record->entry.hash == loser.hash ? CopyNeed::none : CopyNeed::taken, {}};
   }
-  copy.entry.version = merge(record->entry.version, copy.entry.version);
+  // On top of the tombstone, which was of other content: else both would have one stamp.
+  copy.entry.version = bump(merge(record->entry.version, copy.entry.version), made.device, 0);
   copy.base = record->sequence;
   return copy;
 }

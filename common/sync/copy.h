@@ -22,6 +22,8 @@ struct CopyName {
   ShortId device;        ///< who made the loser
 };
 std::optional<CopyName> parse_conflict_name(std::string_view name);
+/// The path whose loser `path` is a copy of by its name; empty: it is no copy.
+std::string original_path(const std::string& path);
 /// The path of the copy.
 std::string conflict_path(const Entry& loser, bool distinct);
 

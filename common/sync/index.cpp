@@ -1,6 +1,7 @@
 #include "common/sync/index.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/log.h"
 #include "common/state/layout.h"
@@ -24,10 +25,14 @@ Index::Index(store::Store& store, state::Dictionary& dictionary, state::TicketQu
 
 bool Index::replay() {
   const std::lock_guard turn{turn_};
+  return apply_stored();
+}
+
+bool Index::apply_stored() {
   const std::uint64_t sequence = inflight_.sequence.load();
   const std::uint64_t ticket = inflight_.ticket.load();
   if (sequence != 0) {
-    log_info("applying what a predecessor had only stored, from {} on", sequence);
+    log_info("applying what was only stored, from {} on", sequence);
     replay_records(sequence - 1);
     inflight_.sequence.store(0);
   }
@@ -61,6 +66,7 @@ void Index::replay_tickets(std::uint64_t after) {
 
 std::vector<bool> Index::commit(std::vector<Change>& changes, std::vector<TicketRef> finished) {
   const std::lock_guard turn{turn_};
+  apply_stored();
   std::vector<bool> written;
   written.reserve(changes.size());
   {
@@ -96,6 +102,7 @@ std::vector<bool> Index::commit(std::vector<Change>& changes, std::vector<Ticket
 
 void Index::forget(const std::vector<std::string>& paths) {
   const std::lock_guard turn{turn_};
+  apply_stored();
   // Less is known from now on, so the parts are to be loaded again whether or not this comes to its
   // end; and once more, if somebody has loaded one before it did.
   dictionary_.spoil();
@@ -107,6 +114,39 @@ void Index::forget(const std::vector<std::string>& paths) {
     transaction.commit();
   }
   dictionary_.spoil();
+}
+
+std::uint64_t Index::applied_by_all() {
+  std::uint64_t applied = store_.last_sequence();  // before the words: who commits later is beyond
+  const state::Layout& layout = dictionary_.segment().layout();
+  const auto look = [&applied](const auto& words) {
+    for (const state::Inflight& one : words) {
+      if (const auto from = one.sequence.load(); from != 0) applied = std::min(applied, from - 1);
+    }
+  };
+  look(layout.role_inflight);
+  look(layout.hello_inflight);
+  return applied;
+}
+
+std::size_t Index::fade_tombstones() {
+  const std::uint64_t last = std::min(applied_by_all(), store_.told_to_all());
+  std::size_t count = 0;
+  if (last <= std::exchange(faded_, last)) return count;
+  for (std::size_t shard = 0; shard < kShards; ++shard) {
+    std::vector<Record> tombstones;
+    store_.for_each_deleted(shard, [&](const Record& record) {
+      if (record.sequence <= last) tombstones.push_back(record);
+    });
+    for (auto at = tombstones.begin(); at != tombstones.end();) {
+      const auto end = at + std::min(kForgotAtOnce, tombstones.end() - at);
+      store::Transaction transaction{store_};
+      for (; at != end; ++at) transaction.fade(*at);
+      transaction.commit();
+    }
+    count += tombstones.size();
+  }
+  return count;
 }
 
 void Index::apply_tickets(const std::vector<Ticket>& tickets) {

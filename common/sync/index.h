@@ -58,10 +58,15 @@ class Index {
   /// their lists are to be taken anew.
   void forget(const std::vector<std::string>& paths);
 
+  /// Leaves of the tombstones that all peers have stored only traces, which are told to nobody: for
+  /// a peer that may still have the file they are revived (judge_offer()). For one thread. Returns how many.
+  std::size_t fade_tombstones();
+
   /// Runs `write` in a transaction and puts the tickets that it returns into the segment.
   template <class Write>
   void write_tickets(Write&& write) {
     const std::lock_guard turn{turn_};
+    apply_stored();
     store::Transaction transaction{store_};
     inflight_.ticket.store(transaction.next_ticket());
     const std::vector<Ticket> tickets = write(transaction);
@@ -78,6 +83,11 @@ class Index {
   state::TicketQueue& tickets() { return tickets_; }
 
  private:
+  /// What was committed by a predecessor, or by a thread that failed then, is applied before the
+  /// words in `inflight` stand for something else.
+  bool apply_stored();
+  /// No program has committed something up to there that it has not applied.
+  std::uint64_t applied_by_all();
   void replay_records(std::uint64_t after);
   void replay_tickets(std::uint64_t after);
   void apply_tickets(const std::vector<Ticket>& tickets);
@@ -91,6 +101,7 @@ class Index {
   state::TicketQueue& tickets_;
   state::Inflight& inflight_;
   std::mutex turn_;
+  std::uint64_t faded_ = 0;  ///< fade_tombstones() has looked at all up to there
   std::atomic<bool> said_full_{false};
 };
 

@@ -1,10 +1,10 @@
 #include "common/sync/intake.h"
 
+#include <algorithm>
 #include <string>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "common/sync/decide.h"
 #include "common/sync/peer_facts.h"
 #include "common/sync/version.h"
 #include "common/sync/wish.h"
@@ -57,6 +57,7 @@ Result<Taken> Intake::take(int slot, const wire::Greeting& greeting,
   Taken taken;
   if (greeting.index) taken.forgot = meet_index(slot, greeting.index->id);
   std::vector<Entry> wanted;
+  std::vector<Change> revived;
   const std::uint64_t now = wall_ms();
   const auto take_entry = [&](Entry&& entry) {
     ++taken.entries;
@@ -67,14 +68,17 @@ Result<Taken> Intake::take(int slot, const wire::Greeting& greeting,
       return;
     }
     const auto ours = index_.dictionary().find(entry.path);
-    const auto verdict = decide(ours ? &ours->entry : nullptr, entry, self_, now).verdict;
-    if (verdict == Verdict::same || verdict == Verdict::ours_newer) return;
+    const Offer offer = judge_offer(ours ? &*ours : nullptr, entry, self_, now);
+    if (offer == Offer::revive) revived.push_back({.record = *ours});
+    if (revived.size() >= kWishesATransaction) revive(revived, taken);
+    if (offer != Offer::wish) return;
     wanted.push_back(std::move(entry));
     if (wanted.size() >= kWishesATransaction) want(slot, wanted, taken);
   };
   const Status read =
       page.empty() ? Status{} : wire::decode_entry_list(page, take_entry, taken.rejected);
   if (!wanted.empty()) want(slot, wanted, taken);
+  if (!revived.empty()) revive(revived, taken);
   if (!read) return read.error();
   update_peer(index_.store(), peers_, slot, [&](Peer& peer) {
     if (greeting.index) take_range(peer, *greeting.index);
@@ -106,6 +110,13 @@ bool Intake::meet_index(int slot, IndexId index) {
   log_info("peer {} has another index; what the old one offered is forgotten", slot);
   if (offered) peers_.ask_anew();
   return offered;
+}
+
+/// Tombstones that the peer seems not to know, though it had them once, or was not here then.
+void Intake::revive(std::vector<Change>& tombstones, Taken& taken) {
+  const std::vector<bool> written = index_.commit(tombstones);
+  taken.revived += static_cast<std::size_t>(std::ranges::count(written, true));
+  tombstones.clear();
 }
 
 void Intake::want(int slot, std::vector<Entry>& wanted, Taken& taken) {

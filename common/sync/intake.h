@@ -18,9 +18,10 @@ namespace lefting::sync {
 struct Taken {
   std::vector<wire::Rejected> rejected;
   std::size_t entries = 0;
-  std::size_t wishes = 0;  ///< tickets that are new or have a new source
-  std::uint64_t seen = 0;  ///< of the peer's index, after this page
-  bool forgot = false;     ///< the peer's index is another one: all peers are to be asked anew
+  std::size_t wishes = 0;   ///< tickets that are new or have a new source
+  std::size_t revived = 0;  ///< tombstones that are told again: the scanner is to be woken
+  std::uint64_t seen = 0;   ///< of the peer's index, after this page
+  bool forgot = false;      ///< the peer's index is another one: all peers are to be asked anew
 };
 
 /// Takes lists of peers: compares them with our dictionary, and makes tickets of what we lack.
@@ -39,6 +40,7 @@ class Intake {
 
  private:
   bool meet_index(int slot, IndexId index);
+  void revive(std::vector<Change>& tombstones, Taken& taken);
   void want(int slot, std::vector<Entry>& wanted, Taken& taken);
 
   Index& index_;

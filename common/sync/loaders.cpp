@@ -5,7 +5,9 @@ namespace lefting::sync {
 state::Dictionary::Backing backing_of(store::Store& store) {
   return {.load = [&store](std::size_t shard,
                            const auto& emit) { store.for_each_in_shard(shard, emit); },
-          .find = [&store](std::string_view path) { return store.find(path); }};
+          .find = [&store](std::string_view path) { return store.find(path); },
+          .load_traces = [&store](std::size_t shard,
+                                  const auto& emit) { store.for_each_trace(shard, emit); }};
 }
 
 state::TicketQueue::Load ticket_loader(store::Store& store) {

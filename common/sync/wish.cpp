@@ -31,6 +31,24 @@ std::vector<Entry> former_wishes(const Ticket& old) {
 
 }  // namespace
 
+Offer judge_offer(const Record* ours, const Entry& theirs, ShortId self, std::uint64_t now_ms) {
+  const bool is_trace = ours != nullptr && ours->is_trace();
+  switch (decide(ours == nullptr ? nullptr : &ours->entry, theirs, self, now_ms).verdict) {
+    case Verdict::same:
+    case Verdict::ours_newer:
+      return is_trace && !theirs.deleted ? Offer::revive : Offer::nothing;
+    case Verdict::merge: {
+      // The tombstone that the trace is of, or an older one.
+      const bool is_known = is_trace && stamp(theirs.version) <= stamp(ours->entry.version);
+      return is_known ? Offer::nothing : Offer::wish;
+    }
+    case Verdict::take:
+    case Verdict::lose:
+      return Offer::wish;
+  }
+  return Offer::wish;
+}
+
 Joined join_wish(const Ticket& old, Ticket& ticket) {
   if (same_version(old.wanted, ticket.wanted)) {
     const std::uint64_t sources = old.sources | ticket.sources;

@@ -4,6 +4,15 @@
 
 namespace lefting::sync {
 
+/// What an entry in a peer's list asks for.
+enum class Offer {
+  nothing,
+  wish,    ///< a ticket
+  revive,  ///< ours is the trace of a tombstone: it is to be recorded, and so told, again
+};
+/// `ours`  null: the path is unknown. No I/O; `self` and `now_ms` as in decide().
+Offer judge_offer(const Record* ours, const Entry& theirs, ShortId self, std::uint64_t now_ms);
+
 /// What became of a wish that met the path's ticket.
 enum class Joined {
   replaces,    ///< it is a new ticket in the old one's place

@@ -193,3 +193,38 @@ TEST_CASE("rebuild: killed while it adopts the share, it goes on adopting") {
     CHECK(nodes[0].read("f" + std::to_string(i)) == (i % 3 == 0 ? "changed there" : "first"));
   }
 }
+
+TEST_CASE("rebuild: from a backup, what all had forgotten to be removed is kept beside its name") {
+  Nodes nodes{2};
+  write_dated(nodes[0], "gone", "first", kLongAgo);
+  nodes[0].write("lives", "1");
+  nodes.start_all();
+  nodes.settle();
+  const auto deleted = [](Node& node) {
+    const Ended ended = run("dumpstate", {"summary", "--json", "--state", node.state()});
+    rapidjson::Document summary;
+    summary.Parse(ended.out.c_str());
+    return number_of(summary["counts"], "deleted");
+  };
+  fs::remove(nodes[1].share("gone"));
+  REQUIRE(eventually([&] { return !nodes[0].exists("gone"); }));
+  nodes.settle();
+  // Tombstones go at the end of a traversal, once the peers have said that they have them; what
+  // they said is stored when a scanner leaves, or every minute.
+  REQUIRE(eventually([&] {
+    for (const std::size_t i : {0u, 1u}) {
+      REQUIRE(nodes[i].supervisor({"restart", "scanner"}).code == 0);
+      REQUIRE(nodes[i].supervisor({"rescan"}).code == 0);
+    }
+    return deleted(nodes[0]) == 0;
+  }));
+
+  nodes[1].stop();
+  remove_store(nodes[1]);
+  write_dated(nodes[1], "gone", "first", kLongAgo);
+  nodes.start(1);
+  nodes.settle();
+  CHECK_FALSE(nodes[0].exists("gone"));
+  CHECK(nodes.conflicts() == 1);
+  CHECK(contents(nodes[0].tree()) == std::set<std::string>{"1", "first"});
+}

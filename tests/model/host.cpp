@@ -42,8 +42,10 @@ bool Host::commit(Record record, std::uint64_t base) {
 }
 
 void Host::look_at(const std::string& path, std::uint64_t now) {
-  const auto ticket = store.tickets.find(path);
-  const bool downloaders = ticket != store.tickets.end() && !waiting_.contains(path);
+  const auto is_at_work = [this](const std::string& at) {
+    return store.tickets.contains(at) && !waiting_.contains(at);
+  };
+  const bool downloaders = is_at_work(path) || is_at_work(sync::original_path(path));
   const Record* record = record_of(path);
   const sync::Finder finder{store.writer, store.adopting, now};
   const std::uint64_t base = record == nullptr ? 0 : record->sequence;
@@ -104,10 +106,9 @@ void Host::take_entries(std::size_t from, const News& news, std::uint64_t now) {
   meet_index(from, news.range.id);
   for (const Entry& entry : news.entries) {
     const Record* record = record_of(entry.path);
-    const sync::Verdict verdict =
-        sync::decide(record == nullptr ? nullptr : &record->entry, entry, store.writer, now)
-            .verdict;
-    if (verdict == sync::Verdict::same || verdict == sync::Verdict::ours_newer) continue;
+    const sync::Offer offer = sync::judge_offer(record, entry, store.writer, now);
+    if (offer == sync::Offer::revive) commit(*record, 0);
+    if (offer != sync::Offer::wish) continue;
     Ticket ticket;
     ticket.wanted = entry;
     ticket.sources = std::uint64_t{1} << from;
@@ -127,9 +128,22 @@ void Host::take_range(std::size_t from, const News& news) {
   sync::take_range(store.peers[from], news.range);
 }
 
-void Host::hear_seen(const Host& peer) {
+void Host::hear_seen(Host& peer) {
+  peer.sync_store();
   const Peer& facts = peer.store.peers[number_];
   store.peers[peer.number_].told = facts.index == store.index ? facts.seen : 0;
+}
+
+void Host::fade_tombstones(std::size_t hosts) {
+  std::uint64_t acknowledged = store.sequence;
+  for (std::size_t i = 0; i < hosts; ++i) {
+    if (i != number_) acknowledged = std::min(acknowledged, store.peers[i].told);
+  }
+  for (auto& [path, record] : store.records) {
+    if (!record.entry.deleted || record.is_trace() || record.sequence > acknowledged) continue;
+    record.sequence = 0;
+    story_.tell(number_, "keeps a trace of", record.entry);
+  }
 }
 
 Host::Served Host::serve(const Entry& wanted) const {
@@ -360,7 +374,14 @@ bool Host::keep(Job& job, const Record& loser, share::FileStat& stat) {
     job.kept.emplace();
     job.kept->record.entry = copy.entry;
     job.kept->record.inode = stat.inode;
-    job.kept->base = copy.base;
+    // At once: who dies now, or finds another wish, need not remember it. The name is on disk
+    // before: a recorded copy that is missing was removed on purpose.
+    disk.sync_names();
+    if (commit(job.kept->record, copy.base)) {
+      job.kept->base = store.sequence;
+    } else {
+      job.kept.reset();
+    }
     return true;
   }
   return false;

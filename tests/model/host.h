@@ -56,6 +56,8 @@ class Host {
   bool has_found() const { return found_.has_value(); }
   void commit_found();
   void end_adoption() { store.adopting = false; }
+  /// Leaves of tombstones that all `hosts` have only traces.
+  void fade_tombstones(std::size_t hosts);
   /// The record is of the file that stands there.
   bool has_recorded(const std::string& path) const {
     return standing_of(path) == sync::Standing::recorded;
@@ -69,8 +71,8 @@ class Host {
   void meet_index(std::size_t from, IndexId index);
   void take_entries(std::size_t from, const News& news, std::uint64_t now);
   void take_range(std::size_t from, const News& news);
-  /// As a greeting's `seen`.
-  void hear_seen(const Host& peer);
+  /// As a greeting's `seen`, which is on disk before it is said.
+  void hear_seen(Host& peer);
   /// What a source answers who is asked for a block.
   struct Served {
     std::optional<Content> content;

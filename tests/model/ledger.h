@@ -13,7 +13,12 @@ namespace lefting::model {
 class Ledger {
  public:
   void wrote(const std::string& path, Content content) {
-    if (++puts_[{path, content}] > 1) uncertain_.insert({path, content});
+    // What gets a name back that it had before may be what a peer's wish was to put there: where
+    // that wish has an older version, it is overwritten as such (and is in the trash).
+    if (++puts_[{path, content}] > 1) {
+      uncertain_.insert({path, content});
+      ended_.insert(content);
+    }
     removed_.erase({path, content});
     written_.insert(content);
   }

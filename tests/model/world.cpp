@@ -57,12 +57,12 @@ void World::user_ends(Host& host, const std::string& path) {
   }
 }
 
-void World::user_writes(Host& host, const std::string& path) {
+void World::user_writes(Host& host, const std::string& path, std::int64_t later_ms) {
   user_ends(host, path);
   const Content content = next_content_++;
   ledger_.wrote(path, content);
   // Sizes and times that are often alike.
-  const auto mtime = static_cast<std::int64_t>(clock(host) / 50 * 50) * 1'000'000;
+  const auto mtime = (static_cast<std::int64_t>(clock(host) / 50 * 50) + later_ms) * 1'000'000;
   host.disk.user_write(path, content, 1 + pick(2), mtime);
   story_.tell("user", host.number(), "writes", path, content);
 }
@@ -84,6 +84,7 @@ void World::user(Host& host) {
   }
   const std::string to = any_path();
   if (to == path || to.starts_with(path + "/") || path.starts_with(to + "/")) return;
+  if (host.disk.content(to) == there) ledger_.touched(to, there);
   user_ends(host, to);
   if (!host.has_recorded(path)) ledger_.touched(path, there);
   // It may lose a conflict under its next name, and come back as a copy.
@@ -147,6 +148,8 @@ void World::misfortune(Host& host) {
     host.lose_store();
     has_forgotten_ = true;
     story_.tell("store lost", host.number());
+    // What comes from a backup is older than what others know of its path.
+    while (pick(3) != 0) user_writes(host, any_path(), -static_cast<std::int64_t>(pick(1000)));
   } else if (what == 8 && weather_.wrong_clocks) {
     host.clock_ahead_ms = static_cast<std::int64_t>(pick(4'000'000)) - 2'000'000;
     story_.tell("clock", host.number(), host.clock_ahead_ms);
@@ -167,6 +170,7 @@ void World::step() {
   if (what < 30) return talk();
   if (what < 33) return misfortune(host);
   if (what < 34) return host.sync_store();
+  if (what < 35) return calm();
   if (!host.up) {
     host.up = pick(weather_.long_absences ? 12 : 3) == 0;
     if (host.up) story_.tell("up", host.number());
@@ -194,6 +198,7 @@ bool World::settle_once() {
   for (const Host& host : hosts_) before += host.store.sequence + host.store.tickets.size();
   bool worked = false;
   for (Host& host : hosts_) {
+    if (!host.up) continue;
     traverse(host);
     host.end_adoption();
     host.requeue();
@@ -202,7 +207,7 @@ bool World::settle_once() {
   bool told = false;
   for (Host& from : hosts_) {
     for (Host& to : hosts_) {
-      if (from.number() == to.number()) continue;
+      if (from.number() == to.number() || !from.up || !to.up) continue;
       from.hear_seen(to);
       const News news = from.news_for(to);
       deliver(from.number(), to.number(), news, true);
@@ -212,6 +217,15 @@ bool World::settle_once() {
   }
   for (const Host& host : hosts_) after += host.store.sequence + host.store.tickets.size();
   return worked || told || before != after;
+}
+
+/// Nobody changes anything for a while, so that there are tombstones that all have.
+void World::calm() {
+  story_.tell("calm", 0);
+  for (unsigned i = 1 + pick(3); i > 0; --i) settle_once();
+  for (Host& host : hosts_) {
+    if (host.up && pick(4) != 0) host.fade_tombstones(hosts_.size());
+  }
 }
 
 std::string World::come_to_rest() {

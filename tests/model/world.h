@@ -40,7 +40,7 @@ class World {
  private:
   void step();
   void user(Host& host);
-  void user_writes(Host& host, const std::string& path);
+  void user_writes(Host& host, const std::string& path, std::int64_t later_ms = 0);
   void gone(Host& host, const std::string& path);
   void user_ends(Host& host, const std::string& path);
   void talk();
@@ -50,6 +50,7 @@ class World {
   bool work(Host& host);
   std::string come_to_rest();
   bool settle_once();
+  void calm();
   std::string fault_at_rest() const;
   std::string fault_now() const;
   std::string any_path();

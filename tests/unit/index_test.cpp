@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/sync/peer_facts.h"
 #include "tests/unit/sync_fixture.h"
 
 using namespace lefting;
@@ -221,4 +222,50 @@ TEST_CASE_FIXTURE(TightFixture, "index: where the segment is full all tickets en
   CHECK(ended == kTickets);
   CHECK(store.tickets_after(0, SIZE_MAX >> 1).empty());
   CHECK(tickets.partial_shards() == 0);
+}
+
+TEST_CASE_FIXTURE(SyncFixture,
+                  "index: a tombstone that all peers have leaves a trace, and is found") {
+  const VersionVector removed = {{test::device('A'), 7}, {test::device('B'), 5}};
+  const int first = add_peer('a');
+  const int second = add_peer('b');
+  const auto tell = [&](int slot, std::uint64_t told) {
+    sync::update_peer(store, peers, slot, [&](Peer& peer) { peer.told = told; });
+  };
+  record(test::entry("lives", 1, removed));
+  record(test::entry("gone", 1, {{test::device('B'), 5}}));
+  const std::uint64_t sequence = record(test::tombstone("gone", removed));
+  const std::uint64_t later = record(test::tombstone("gone later", removed));
+  CHECK(index.fade_tombstones() == 0);
+  tell(first, later);
+  tell(second, sequence - 1);
+  CHECK(index.fade_tombstones() == 0);
+  tell(second, sequence);
+  SUBCASE("but not while a program may not have applied it") {
+    state::role_inflight(segment, state::Role::scanner).sequence.store(sequence);
+    CHECK(index.fade_tombstones() == 0);
+    state::role_inflight(segment, state::Role::scanner).sequence.store(0);
+  }
+  CHECK(index.fade_tombstones() == 1);
+  CHECK(store.count_deleted() == 1);
+  for (const bool again : {false, true}) {
+    if (again) dictionary.spoil();
+    const auto found = dictionary.find("gone");
+    REQUIRE(found);
+    CHECK(found->is_trace());
+    CHECK(found->entry.deleted);
+    CHECK(found->entry.version == removed);
+    CHECK_FALSE(dictionary.find("gone later")->is_trace());
+    CHECK_FALSE(dictionary.find("never there"));
+  }
+  // What comes to the path is made on top of it, and takes its place.
+  const auto trace = dictionary.find("gone");
+  CHECK(record(test::entry("gone", 2, {{test::device('A'), 9}})) != 0);
+  CHECK_FALSE(dictionary.find("gone")->is_trace());
+  index.forget({"gone"});
+  CHECK_FALSE(dictionary.find("gone"));
+  // Told again it is a tombstone like any other.
+  std::vector<sync::Change> revived = {{.record = *trace}};
+  CHECK(index.commit(revived)[0]);
+  CHECK(store.changes_after(later, 10, [](const Record&) {}) == 1);
 }

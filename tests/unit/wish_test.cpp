@@ -1,0 +1,52 @@
+#include "common/sync/wish.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/unit/records.h"
+
+using namespace lefting;
+using namespace lefting::sync;
+using test::device;
+
+namespace {
+
+constexpr std::uint64_t kNow = 1'700'000'000'000;
+
+Record recorded(Entry entry, std::uint64_t sequence) {
+  Record record;
+  record.entry = std::move(entry);
+  record.sequence = sequence;
+  return record;
+}
+
+Offer judge(const Record* ours, const Entry& theirs) {
+  return judge_offer(ours, theirs, device('S'), kNow);
+}
+
+}  // namespace
+
+TEST_CASE("judge_offer: what is unknown or newer is wished for, what is older is not") {
+  const Record ours = recorded(test::entry("f", 1, {{device('A'), 5}}), 3);
+  CHECK(judge(nullptr, ours.entry) == Offer::wish);
+  CHECK(judge(&ours, ours.entry) == Offer::nothing);
+  CHECK(judge(&ours, test::entry("f", 2, {{device('A'), 6}})) == Offer::wish);
+  CHECK(judge(&ours, test::entry("f", 2, {{device('A'), 4}})) == Offer::nothing);
+  CHECK(judge(&ours, test::tombstone("f", {{device('A'), 6}})) == Offer::wish);
+}
+
+TEST_CASE("judge_offer: the trace of a tombstone is told again to who has an older file") {
+  const VersionVector removed = {{device('A'), 6}, {device('B'), 5}};
+  const Record trace = recorded(test::tombstone("f", removed), 0);
+  const Record whole = recorded(test::tombstone("f", removed), 3);
+  const Entry older = test::entry("f", 1, {{device('B'), 5}});
+  const Entry apart = test::entry("f", 1, {{device('C'), 4}});
+  const Entry newer = test::entry("f", 1, {{device('C'), 9}});
+  for (const Entry& theirs : {older, apart}) {
+    CHECK(judge(&trace, theirs) == Offer::revive);
+    CHECK(judge(&whole, theirs) == Offer::nothing);  // its peer hears of it anyway
+  }
+  CHECK(judge(&trace, newer) == Offer::wish);
+  CHECK(judge(&trace, test::tombstone("f", removed)) == Offer::nothing);
+  CHECK(judge(&trace, test::tombstone("f", {{device('B'), 4}})) == Offer::nothing);
+  CHECK(judge(&trace, test::tombstone("f", {{device('B'), 9}})) == Offer::wish);
+}
