@@ -167,7 +167,8 @@ bool Scanner::can_traverse() {
 /// What was ignored and is not any more may be older than what the peers have.
 void Scanner::meet_new_rules() {
   rules_are_new_ = ignore_.digest() != instance_.store.ignore_digest();
-  if (!rules_are_new_) return;
+  const bool had_others = instance_.store.last_sequence() != 0;
+  if (!rules_are_new_ || !had_others) return;
   examiner_.begin_adoption();
   whole_traversals_ = 0;
 }
