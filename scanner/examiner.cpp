@@ -9,6 +9,7 @@
 #include "common/share/hash.h"
 #include "common/share/marker.h"
 #include "common/sync/copy.h"
+#include "common/sync/plan.h"
 
 namespace lefting::scanner {
 
@@ -198,6 +199,18 @@ Examiner::Finding Examiner::look_at_file(const std::string& path, const share::F
   const Record* known = record ? &*record : nullptr;
   sync::Change change{sync::found_file(known, path, after.value(), hash.value(), finder()),
                       known != nullptr ? known->sequence : 0};
+  // Also where its ticket waits: for space to record it, for example.
+  const bool has_ticket = instance_.tickets.find(path).has_value();
+  const auto ticket = has_ticket ? instance_.store.find_ticket(path) : std::nullopt;
+  const sync::Here here{.record = known,
+                        .standing = sync::Standing::other,
+                        .size = stat.size,
+                        .mtime_ns = stat.mtime_ns,
+                        .mode = stat.mode,
+                        .hash = hash.value()};
+  if (ticket && sync::is_placed(*ticket, here, instance_.writer, wall_ms())) {
+    return {Outcome::restless, {}, {}};
+  }
   return {Outcome::written, std::move(change), after.value()};
 }
 

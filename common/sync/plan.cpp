@@ -56,8 +56,8 @@ class Planner {
   }
 
   Plan plan_merge(Entry result) const {
-    if (result.deleted) return {.step = Step::record, .result = std::move(result), .reason = {}};
     if (here_.standing == Standing::other) return plan_unrecorded(std::move(result));
+    if (result.deleted) return {.step = Step::record, .result = std::move(result), .reason = {}};
     if (here_.standing != Standing::recorded) return wait_for_scanner();
     return {.step = Step::restamp, .result = std::move(result), .reason = {}};
   }
@@ -144,6 +144,15 @@ class Planner {
 Plan plan_ticket(const Entry& wanted, const std::function<std::vector<Entry>()>& former,
                  const Here& here, ShortId self, std::uint64_t now_ms) {
   return Planner{wanted, former, here, self, now_ms}.plan();
+}
+
+bool is_placed(const Ticket& ticket, const Here& here, ShortId self, std::uint64_t now_ms) {
+  const auto former = [&ticket] {
+    std::vector<Entry> wishes = ticket.former;
+    for (Entry& wish : wishes) wish.path = ticket.wanted.path;
+    return wishes;
+  };
+  return plan_ticket(ticket.wanted, former, here, self, now_ms).step == Step::restamp;
 }
 
 bool is_overtaken(const Entry& wanted, const Record& now, ShortId self, std::uint64_t now_ms) {

@@ -62,6 +62,11 @@ struct Plan {
 Plan plan_ticket(const Entry& wanted, const std::function<std::vector<Entry>()>& former,
                  const Here& here, ShortId self, std::uint64_t now_ms);
 
+/// True if the downloader, when it comes to `ticket` (as stored), will record what stands at its
+/// path and is not recorded: it has put it there, for this ticket or an earlier one. `here` with
+/// the file's hash.
+bool is_placed(const Ticket& ticket, const Here& here, ShortId self, std::uint64_t now_ms);
+
 /// While the wanted content was put where nothing stood, something else was recorded of the path.
 /// True if that wins: then what was put in place goes again, before it is taken for an edit.
 bool is_overtaken(const Entry& wanted, const Record& now, ShortId self, std::uint64_t now_ms);

@@ -42,6 +42,7 @@ bool Host::commit(Record record, std::uint64_t base) {
 }
 
 void Host::look_at(const std::string& path, std::uint64_t now) {
+  const auto ticket = store.tickets.find(path);
   const auto is_at_work = [this](const std::string& at) {
     return store.tickets.contains(at) && !waiting_.contains(at);
   };
@@ -57,8 +58,17 @@ void Host::look_at(const std::string& path, std::uint64_t now) {
   }
   if (record != nullptr && share::is_unchanged(*stat, *record)) return;
   if (downloaders) return;
-  found_ =
-      Found{sync::found_file(record, path, *stat, hash_of(disk.content(path)), finder), base, stat};
+  Record found = sync::found_file(record, path, *stat, hash_of(disk.content(path)), finder);
+  const sync::Here here{.record = record,
+                        .standing = sync::Standing::other,
+                        .size = stat->size,
+                        .mtime_ns = stat->mtime_ns,
+                        .mode = stat->mode,
+                        .hash = found.entry.hash};
+  if (ticket != store.tickets.end() && sync::is_placed(ticket->second, here, store.writer, now)) {
+    return;
+  }
+  found_ = Found{std::move(found), base, stat};
 }
 
 void Host::commit_found() {
@@ -207,7 +217,11 @@ bool Host::work(std::uint64_t now, const Fetch& fetch) {
       job_->stage = Stage::record;
       break;
     case Stage::record:
-      record_result(*job_, now);
+      if (random_() % 30 == 0) {  // a disk that is full
+        put_off();
+      } else {
+        record_result(*job_, now);
+      }
       break;
   }
   return true;

@@ -110,3 +110,31 @@ TEST_CASE_FIXTURE(Fixture, "examiner: what is ignored is not recorded, and not g
   wish_for("f.tmp");
   CHECK(examine("f.tmp") == Outcome::restless);
 }
+
+TEST_CASE_FIXTURE(Fixture, "examiner: what a waiting ticket wanted is the downloader's to record") {
+  write("f", "one");
+  CHECK(examine("f") == Outcome::written);
+  const Entry one = instance->dictionary.find("f")->entry;
+  instance->index.forget({"f"});
+  Ticket ticket;
+  ticket.wanted = one;
+  ticket.sources = 1;
+  SUBCASE("now") {}
+  SUBCASE("before a newer wish") {
+    ticket.former = {one};
+    ticket.former[0].path.clear();
+    ticket.wanted.hash.reset();
+    ticket.wanted.deleted = true;
+    ticket.wanted.size = 0;
+  }
+  {
+    store::Transaction transaction{instance->store};
+    REQUIRE(transaction.add_ticket(ticket));
+    transaction.commit();
+  }
+  REQUIRE(instance->tickets.put({ticket}).ok());
+  REQUIRE(instance->tickets.put_off("f", ticket.id, 500, {Cause::no_space, "no space"}));
+  CHECK(examine("f") == Outcome::restless);
+  write("f", "a user's");
+  CHECK(examine("f") == Outcome::written);
+}
