@@ -43,10 +43,6 @@ bool Transaction::put_record(Record& record, std::uint64_t base) {
   put.bind(9, next_sequence_).bind(10, record.ctime_ns).bind(11, record.inode).bind(12, base);
   put.run();
   if (sqlite3_changes(database.raw) == 0) return false;
-  if (base == 0) {
-    database.drop_trace.bind(1, trace_key(path_hash(record.entry.path)));
-    database.drop_trace.run();
-  }
   record.sequence = next_sequence_++;
   return true;
 }
@@ -132,9 +128,11 @@ void Transaction::put_peer(Peer& peer) {
 }
 
 void Transaction::forget_record(std::string_view path) {
-  Statement& forget = store_.database_->forget;
-  forget.bind(1, std::uint64_t{shard_of(path)}).bind_blob(2, path);
-  forget.run();
+  Store::Database& database = *store_.database_;
+  database.forget.bind(1, shard_column(path)).bind_blob(2, path);
+  database.forget.run();
+  database.drop_trace.bind(1, trace_key(path_hash(path)));
+  database.drop_trace.run();
 }
 
 void Transaction::fade(const Record& tombstone) {
