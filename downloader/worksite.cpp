@@ -10,6 +10,7 @@
 #include "common/share/reason_of.h"
 #include "common/share/trash.h"
 #include "common/sync/copy.h"
+#include "common/sync/wish.h"
 
 namespace lefting::downloader {
 
@@ -40,11 +41,7 @@ void Worksite::begin(Job& job) {
   if (stat) {
     job.found = stat.value();
     here.standing = standing_of(job.found, record);
-    if (job.found) {
-      here.size = job.found->size;
-      here.mtime_ns = job.found->mtime_ns;
-      here.mode = job.found->mode;
-    }
+    if (job.found) here.set_file(*job.found);
   }
   make_plan(job, here);
   if (job.plan.step == sync::Step::hash) {
@@ -61,9 +58,7 @@ void Worksite::make_plan(Job& job, const sync::Here& here) const {
   // Of the ticket that the store has by now, which may be a newer one: it remembers this one's too.
   const auto former = [&] {
     const auto stored = instance_.store.find_ticket(job.path());
-    std::vector<Entry> wishes = stored ? stored->former : std::vector<Entry>{};
-    for (Entry& wish : wishes) wish.path = job.path();
-    return wishes;
+    return stored ? sync::earlier_wishes(*stored) : std::vector<Entry>{};
   };
   job.plan = sync::plan_ticket(job.wanted(), former, here, instance_.writer, wall_ms());
 }

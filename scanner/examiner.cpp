@@ -9,7 +9,6 @@
 #include "common/share/hash.h"
 #include "common/share/marker.h"
 #include "common/sync/copy.h"
-#include "common/sync/plan.h"
 
 namespace lefting::scanner {
 
@@ -42,8 +41,8 @@ bool Examiner::is_the_downloaders(const std::string& path) const {
     return ticket && ticket->state != state::TicketState::waiting;
   };
   if (is_at_work(path)) return true;
-  const std::string original = sync::original_path(path);
-  return !original.empty() && is_at_work(original);
+  const auto copy = sync::parse_conflict_path(path);
+  return copy && is_at_work(copy->original);
 }
 
 void Examiner::end_adoption() {
@@ -159,6 +158,13 @@ sync::Finder Examiner::finder() const {
   return {.writer = instance_.writer, .adopting = adopting_, .now_ms = wall_ms()};
 }
 
+/// Also where its ticket waits: for space to record it, for example.
+bool Examiner::is_placed(const std::string& path, const sync::Here& here) const {
+  if (!instance_.tickets.find(path)) return false;
+  const auto ticket = instance_.store.find_ticket(path);
+  return ticket && sync::is_placed(*ticket, here, instance_.writer, wall_ms());
+}
+
 /// Said once, until it could be read again.
 Examiner::Finding Examiner::unreadable(const std::string& path, const Error& error) {
   const std::lock_guard lock{mutex_};
@@ -199,18 +205,9 @@ Examiner::Finding Examiner::look_at_file(const std::string& path, const share::F
   const Record* known = record ? &*record : nullptr;
   sync::Change change{sync::found_file(known, path, after.value(), hash.value(), finder()),
                       known != nullptr ? known->sequence : 0};
-  // Also where its ticket waits: for space to record it, for example.
-  const bool has_ticket = instance_.tickets.find(path).has_value();
-  const auto ticket = has_ticket ? instance_.store.find_ticket(path) : std::nullopt;
-  const sync::Here here{.record = known,
-                        .standing = sync::Standing::other,
-                        .size = stat.size,
-                        .mtime_ns = stat.mtime_ns,
-                        .mode = stat.mode,
-                        .hash = hash.value()};
-  if (ticket && sync::is_placed(*ticket, here, instance_.writer, wall_ms())) {
-    return {Outcome::restless, {}, {}};
-  }
+  sync::Here here{.record = known, .standing = sync::Standing::other, .hash = hash.value()};
+  here.set_file(after.value());
+  if (is_placed(path, here)) return {Outcome::restless, {}, {}};
   return {Outcome::written, std::move(change), after.value()};
 }
 

@@ -13,6 +13,7 @@
 #include "common/share/share.h"
 #include "common/sync/index.h"
 #include "common/sync/observe.h"
+#include "common/sync/plan.h"
 
 namespace lefting::scanner {
 
@@ -57,6 +58,7 @@ class Examiner {
 
  private:
   bool is_the_downloaders(const std::string& path) const;
+  bool is_placed(const std::string& path, const sync::Here& here) const;
   Finding unreadable(const std::string& path, const Error& error);
   static bool is_deletion(const Finding& finding);
   /// False where the downloader, or somebody else, was there while other paths were hashed.

@@ -48,10 +48,16 @@ std::string conflict_name(const Entry& loser, bool distinct) {
   return std::string{cut(std::string_view{name}.substr(0, dot), room)} + middle + extension;
 }
 
-std::optional<CopyName> parse_conflict_name(std::string_view name) {
+std::string conflict_path(const Entry& loser, bool distinct) {
+  const auto folder = share::split_path(loser.path).folder;
+  return share::join_path(folder, conflict_name(loser, distinct));
+}
+
+std::optional<CopyPath> parse_conflict_path(std::string_view path) {
   constexpr std::string_view kMark = ".conflict-";
   constexpr std::string_view kForm = "dddddddd-dddddd-";
   constexpr std::size_t kDevice = 8;
+  const auto [folder, name] = share::split_path(path);
   const auto at = name.rfind(kMark);
   if (at == name.npos) return std::nullopt;
   std::string_view rest = name.substr(at + kMark.size());
@@ -65,18 +71,8 @@ std::optional<CopyName> parse_conflict_name(std::string_view name) {
   rest.remove_prefix(kForm.size() + kDevice);
   if (rest.starts_with('-')) rest.remove_prefix(std::min(rest.find('.'), rest.size()));
   if (!rest.empty() && rest[0] != '.') return std::nullopt;
-  return CopyName{std::string{name.substr(0, at)} + std::string{rest}, *device};
-}
-
-std::string original_path(const std::string& path) {
-  const auto [folder, name] = share::split_path(path);
-  const auto says = parse_conflict_name(name);
-  return says ? share::join_path(folder, says->original) : std::string{};
-}
-
-std::string conflict_path(const Entry& loser, bool distinct) {
-  const auto folder = share::split_path(loser.path).folder;
-  return share::join_path(folder, conflict_name(loser, distinct));
+  const std::string original = std::string{name.substr(0, at)} + std::string{rest};
+  return CopyPath{share::join_path(folder, original), *device};
 }
 
 Copy plan_copy(const Entry& loser, const std::string& path, const Record* record) {

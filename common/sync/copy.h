@@ -16,16 +16,16 @@ namespace lefting::sync {
 /// The name (last component) of the copy: STEM.conflict-YYYYMMDD-HHMMSS-DEVICE8.EXT. `distinct`
 /// adds the content's hash, for the case that the plain name is taken by other content.
 std::string conflict_name(const Entry& loser, bool distinct);
-/// What such a name says.
-struct CopyName {
-  std::string original;  ///< the name that was fought for, as far as it found room
-  ShortId device;        ///< who made the loser
-};
-std::optional<CopyName> parse_conflict_name(std::string_view name);
-/// The path whose loser `path` is a copy of by its name; empty: it is no copy.
-std::string original_path(const std::string& path);
 /// The path of the copy.
 std::string conflict_path(const Entry& loser, bool distinct);
+
+/// What such a path says.
+struct CopyPath {
+  std::string original;  ///< the path that was fought for, as far as its name found room
+  ShortId device;        ///< who made the loser
+};
+/// Nothing where it is no copy by its name.
+std::optional<CopyPath> parse_conflict_path(std::string_view path);
 
 enum class CopyNeed {
   make,   ///< the loser gets that name, and `entry` is recorded

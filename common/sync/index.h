@@ -59,7 +59,8 @@ class Index {
   void forget(const std::vector<std::string>& paths);
 
   /// Leaves of the tombstones that all peers have stored only traces, which are told to nobody: for
-  /// a peer that may still have the file they are revived (judge_offer()). For one thread. Returns how many.
+  /// a peer that may still have the file they are revived (judge_offer()). For one thread. Returns
+  /// how many.
   std::size_t fade_tombstones();
 
   /// Runs `write` in a transaction and puts the tickets that it returns into the segment.

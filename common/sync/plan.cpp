@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/sync/decide.h"
+#include "common/sync/wish.h"
 
 namespace lefting::sync {
 
@@ -141,17 +142,19 @@ class Planner {
 
 }  // namespace
 
+void Here::set_file(const share::FileStat& stat) {
+  size = stat.size;
+  mtime_ns = stat.mtime_ns;
+  mode = stat.mode;
+}
+
 Plan plan_ticket(const Entry& wanted, const std::function<std::vector<Entry>()>& former,
                  const Here& here, ShortId self, std::uint64_t now_ms) {
   return Planner{wanted, former, here, self, now_ms}.plan();
 }
 
 bool is_placed(const Ticket& ticket, const Here& here, ShortId self, std::uint64_t now_ms) {
-  const auto former = [&ticket] {
-    std::vector<Entry> wishes = ticket.former;
-    for (Entry& wish : wishes) wish.path = ticket.wanted.path;
-    return wishes;
-  };
+  const auto former = [&ticket] { return earlier_wishes(ticket); };
   return plan_ticket(ticket.wanted, former, here, self, now_ms).step == Step::restamp;
 }
 

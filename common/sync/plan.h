@@ -8,6 +8,7 @@
 
 #include "common/base/entry.h"
 #include "common/base/reason.h"
+#include "common/share/share.h"
 #include "common/sync/observe.h"
 
 namespace lefting::sync {
@@ -31,6 +32,8 @@ struct Here {
   std::int64_t mtime_ns = 0;
   std::uint32_t mode = 0;
   std::optional<Sha256> hash;  ///< once Step::hash has asked for it
+
+  void set_file(const share::FileStat& stat);
 };
 
 /// What is to be done about a ticket.

@@ -49,6 +49,12 @@ Offer judge_offer(const Record* ours, const Entry& theirs, ShortId self, std::ui
   return Offer::wish;
 }
 
+std::vector<Entry> earlier_wishes(const Ticket& ticket) {
+  std::vector<Entry> wishes = ticket.former;
+  for (Entry& wish : wishes) wish.path = ticket.wanted.path;
+  return wishes;
+}
+
 Joined join_wish(const Ticket& old, Ticket& ticket) {
   if (same_version(old.wanted, ticket.wanted)) {
     const std::uint64_t sources = old.sources | ticket.sources;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "common/base/entry.h"
 
 namespace lefting::sync {
@@ -12,6 +14,9 @@ enum class Offer {
 };
 /// `ours`  null: the path is unknown. No I/O; `self` and `now_ms` as in decide().
 Offer judge_offer(const Record* ours, const Entry& theirs, ShortId self, std::uint64_t now_ms);
+
+/// What tickets before this one wanted of its path, oldest first. `ticket` as stored.
+std::vector<Entry> earlier_wishes(const Ticket& ticket);
 
 /// What became of a wish that met the path's ticket.
 enum class Joined {

@@ -46,7 +46,8 @@ void Host::look_at(const std::string& path, std::uint64_t now) {
   const auto is_at_work = [this](const std::string& at) {
     return store.tickets.contains(at) && !waiting_.contains(at);
   };
-  const bool downloaders = is_at_work(path) || is_at_work(sync::original_path(path));
+  const auto copy = sync::parse_conflict_path(path);
+  const bool downloaders = is_at_work(path) || (copy && is_at_work(copy->original));
   const Record* record = record_of(path);
   const sync::Finder finder{store.writer, store.adopting, now};
   const std::uint64_t base = record == nullptr ? 0 : record->sequence;
@@ -59,12 +60,8 @@ void Host::look_at(const std::string& path, std::uint64_t now) {
   if (record != nullptr && share::is_unchanged(*stat, *record)) return;
   if (downloaders) return;
   Record found = sync::found_file(record, path, *stat, hash_of(disk.content(path)), finder);
-  const sync::Here here{.record = record,
-                        .standing = sync::Standing::other,
-                        .size = stat->size,
-                        .mtime_ns = stat->mtime_ns,
-                        .mode = stat->mode,
-                        .hash = found.entry.hash};
+  sync::Here here{.record = record, .standing = sync::Standing::other, .hash = found.entry.hash};
+  here.set_file(*stat);
   if (ticket != store.tickets.end() && sync::is_placed(ticket->second, here, store.writer, now)) {
     return;
   }
@@ -258,17 +255,11 @@ void Host::begin(Job& job, std::uint64_t now) {
   job.found = disk.stat(path);
   sync::Here here{
       .record = job.record ? &*job.record : nullptr, .standing = standing_of(path), .hash = {}};
-  if (job.found) {
-    here.size = job.found->size;
-    here.mtime_ns = job.found->mtime_ns;
-    here.mode = job.found->mode;
-  }
+  if (job.found) here.set_file(*job.found);
   const auto former = [&] {
     const auto stored = store.tickets.find(path);
-    std::vector<Entry> wishes =
-        stored == store.tickets.end() ? std::vector<Entry>{} : stored->second.former;
-    for (Entry& wish : wishes) wish.path = path;
-    return wishes;
+    const bool is_there = stored != store.tickets.end();
+    return is_there ? sync::earlier_wishes(stored->second) : std::vector<Entry>{};
   };
   const auto plan = [&] {
     job.plan = sync::plan_ticket(job.ticket.wanted, former, here, store.writer, now);

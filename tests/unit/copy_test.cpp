@@ -95,11 +95,11 @@ TEST_CASE("conflict_name: a name never has more than 255 bytes, and no cut chara
   }
 }
 
-TEST_CASE("parse_conflict_name: takes apart what conflict_name makes, and nothing else") {
+TEST_CASE("parse_conflict_path: takes apart what conflict_name makes, and nothing else") {
   for (const char* name : {"photo.jpg", "a", ".profile", "a.b.c", "x.conflict-1.txt"}) {
     for (const bool distinct : {false, true}) {
       const Entry loser = test::entry(name, 1, {{device('B'), 9}});
-      const auto says = parse_conflict_name(conflict_name(loser, distinct));
+      const auto says = parse_conflict_path(conflict_name(loser, distinct));
       REQUIRE(says);
       CHECK(says->original == name);
       CHECK(says->device == device('B'));
@@ -110,6 +110,6 @@ TEST_CASE("parse_conflict_name: takes apart what conflict_name makes, and nothin
         "a.conflict-20240101-000000-ABCDEFG1.txt", "a.conflict-2024010x-000000-ABCDEFGH.txt",
         "a.conflict-20240101-000000-ABCDEFGHI.txt", "a.conflict-20240101-000000-ABCDEFGHtxt"}) {
     CAPTURE(name);
-    CHECK_FALSE(parse_conflict_name(name));
+    CHECK_FALSE(parse_conflict_path(name));
   }
 }
