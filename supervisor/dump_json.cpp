@@ -150,35 +150,6 @@ void put_files(Json& json, View& view, const std::string& glob) {
   json.raw("]");
 }
 
-void put_conflicts(Json& json, View& view, const std::string& glob) {
-  json.begin_array();
-  for_each_conflict(view, [&](const Conflict& conflict) {
-    if (!path_matches(conflict.copy.path, glob)) return;
-    json.begin_object();
-    json.put_path("path", conflict.copy.path);
-    json.put_path("original", conflict.original);
-    json.put("size", conflict.copy.size);
-    json.put_signed("mtime", conflict.copy.mtime_ns);
-    json.put("device", conflict.device);
-    json.end_object();
-  });
-  json.end_array();
-}
-
-Status put_unsynced(Json& json, View& view, const std::string& glob) {
-  json.begin_array();
-  Status listed = for_each_unsynced(view, [&](const Unsynced& one) {
-    if (!path_matches(one.path, glob)) return;
-    json.begin_object();
-    json.put_path("path", one.path);
-    json.put("reason", to_text(one.reason.cause));
-    json.put("error", one.reason.text);
-    json.end_object();
-  });
-  json.end_array();
-  return listed;
-}
-
 /// Everything up to `tickets`.
 void put_head(Json& json, View& view) {
   const InstanceReport& instance = view.instance();
@@ -287,12 +258,33 @@ void write_files_json(std::FILE* out, View& view, const std::string& glob) {
 
 void write_conflicts_json(std::FILE* out, View& view, const std::string& glob) {
   Json json{out};
-  put_conflicts(json, view, glob);
+  json.begin_array();
+  for_each_conflict(view, [&](const Conflict& conflict) {
+    if (!path_matches(conflict.copy.path, glob)) return;
+    json.begin_object();
+    json.put_path("path", conflict.copy.path);
+    json.put_path("original", conflict.original);
+    json.put("size", conflict.copy.size);
+    json.put_signed("mtime", conflict.copy.mtime_ns);
+    json.put("device", conflict.device);
+    json.end_object();
+  });
+  json.end_array();
 }
 
 Status write_unsynced_json(std::FILE* out, View& view, const std::string& glob) {
   Json json{out};
-  return put_unsynced(json, view, glob);
+  json.begin_array();
+  Status listed = for_each_unsynced(view, [&](const Unsynced& one) {
+    if (!path_matches(one.path, glob)) return;
+    json.begin_object();
+    json.put_path("path", one.path);
+    json.put("reason", to_text(one.reason.cause));
+    json.put("error", one.reason.text);
+    json.end_object();
+  });
+  json.end_array();
+  return listed;
 }
 
 void write_trash_json(std::FILE* out, const std::vector<share::Trashed>& trash) {

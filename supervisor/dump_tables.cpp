@@ -211,8 +211,8 @@ void print_conflicts(std::FILE* out, View& view, const std::string& glob) {
   Table table{{{"LOST TO"}, {"SIZE", kRight}, {"CHANGED"}, {"BY"}, {"KEPT AS"}}};
   LongTable lines{out, table};
   std::map<std::string, std::string> names;
-  if (const std::string& device = view.instance().device; !device.empty()) {
-    names[device.substr(0, 8)] = view.instance().name;
+  if (const auto device = parse_device_id(view.instance().device)) {
+    names[to_text(short_id(*device))] = view.instance().name;
   }
   for (const state::PeerView& peer : view.peers()) {
     if (peer.peer.device) names[to_text(short_id(*peer.peer.device))] = peer_title(peer.peer);

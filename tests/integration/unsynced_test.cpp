@@ -19,6 +19,8 @@ rapidjson::Document ask(Node& node, const std::string& section) {
   return out;
 }
 
+std::string short_id_of(Node& node) { return node.id().substr(0, 4) + node.id().substr(5, 4); }
+
 using Reasons = std::map<std::string, std::string>;
 
 Reasons reasons(Node& node) {
@@ -108,7 +110,8 @@ TEST_CASE("conflicts: the version that lost, of what, and whose") {
   Node b;
   a.write("d/report.txt", "of a");
   b.write("d/report.txt", "of b, longer");
-  start_pair(a, b);
+  a.start({b.spec()}, {"--name", "anna"});
+  b.start({a.spec()}, {"--name", "ben"});
   REQUIRE(eventually([&] { return a.tree().size() == 2 && a.tree() == b.tree(); }));
   for (Node* node : {&a, &b}) {
     const auto list = ask(*node, "conflicts");
@@ -117,11 +120,14 @@ TEST_CASE("conflicts: the version that lost, of what, and whose") {
     const std::string copy = text_of(list[0], "path");
     CHECK(is_conflict(copy));
     CHECK(node->exists(copy));
-    const std::string loser = node->read(copy) == "of a" ? a.id() : b.id();
-    CHECK(text_of(list[0], "device") == loser.substr(0, 4) + loser.substr(5, 4));
+    CHECK(text_of(list[0], "device") == short_id_of(node->read(copy) == "of a" ? a : b));
   }
-  const Ended table = run("dumpstate", {"conflicts", "--state", a.state()});
-  CHECK(says(table.out, "d/report.txt"));
+  for (Node* node : {&a, &b}) {
+    const Ended table = run("dumpstate", {"conflicts", "--state", node->state()});
+    CHECK(says(table.out, "d/report.txt"));
+    CHECK(says(table.out,
+               text_of(ask(a, "conflicts")[0], "device") == short_id_of(a) ? " anna " : " ben "));
+  }
   const Ended none = run("dumpstate", {"conflicts", "--path", "other", "--state", a.state()});
   CHECK(none.out == "no conflicts\n");
 }
