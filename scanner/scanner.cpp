@@ -59,10 +59,7 @@ void Scanner::run() {
 
 void Scanner::wait() {
   Deadline until = std::min(next_traversal_, deadline_in(kLongestWait));
-  for (const auto* map : {&restless_, &unread_}) {
-    for (const auto& [path, restless] : *map) until = std::min(until, restless.due);
-  }
-  until = std::min(until, brake_.due());
+  until = std::min({until, restless_.due(), unread_.due(), brake_.due()});
   std::array<pollfd, 3> fds = {
       pollfd{.fd = context_.stop_fd(), .events = POLLIN, .revents = 0},
       pollfd{.fd = instance_.wakes.scanner.fd(), .events = POLLIN, .revents = 0},
@@ -89,8 +86,7 @@ void Scanner::take_event(const Event& event) {
       restless_.erase(event.path);
       return suspect(event.path);
     case Event::Kind::new_file:
-      restless_.try_emplace(event.path, Restless{deadline_in(kSettle)});
-      return;
+      return restless_.add(event.path, std::chrono::steady_clock::now());
     case Event::Kind::folder:
       return traverse(event.path);
     case Event::Kind::folder_changed:
@@ -108,16 +104,10 @@ void Scanner::take_event(const Event& event) {
 
 void Scanner::look_again_at_the_restless() {
   const Deadline now = std::chrono::steady_clock::now();
-  for (const auto& [path, restless] : restless_) {
-    if (restless.due <= now) suspects_.push_back(path);
-  }
+  for (std::string& path : restless_.ripe(now)) suspect(std::move(path));
   examine_suspects();
-  std::vector<std::string> unread;
-  for (const auto& [folder, restless] : unread_) {
-    if (restless.due <= now) unread.push_back(folder);
-  }
-  for (const std::string& folder : unread) traverse(folder);
-  if (!unread.empty()) examine_suspects();
+  for (const std::string& folder : unread_.ripe(now)) traverse(folder);
+  examine_suspects();
 }
 
 void Scanner::traverse_all() {
@@ -238,25 +228,16 @@ void Scanner::traverse(const std::string& folder) {
 }
 
 void Scanner::note_unread(const std::string& folder, const Error& error) {
-  const auto [at, is_new] = unread_.try_emplace(folder);
-  if (is_new) log_warning("{}; skipped until it can be read", error.text());
-  at->second.looked = std::chrono::steady_clock::now();
-  put_off(at->second, kLongestUnread);
+  if (unread_.put_off(folder, std::chrono::steady_clock::now(), kLongestUnread)) {
+    log_warning("{}; skipped until it can be read", error.text());
+  }
 }
 
 /// Those below `folder` with which there was no trouble since.
 void Scanner::forget_unread(const std::string& folder, Deadline since) {
-  std::erase_if(unread_, [&](const auto& one) {
-    const auto& [path, unread] = one;
-    const bool is_below = folder.empty() || path == folder || path.starts_with(folder + "/");
-    return is_below && unread.looked < since;
+  unread_.erase_quiet(since, [&](const std::string& path) {
+    return folder.empty() || path == folder || path.starts_with(folder + "/");
   });
-}
-
-void Scanner::put_off(Restless& restless, milliseconds longest) {
-  const milliseconds settle = kSettle * (1 << std::min(restless.looks, 10u));
-  restless.due = deadline_in(std::min(longest, settle));
-  ++restless.looks;
 }
 
 /// A partial file whose folder was moved, for example: nobody takes it up again. It may be the
@@ -356,8 +337,8 @@ void Scanner::examine(std::vector<std::string> paths, Examiner::Deletions deleti
       news |= outcomes[i] == Outcome::written;
       continue;
     }
-    put_off(restless_[paths[i]],
-            outcomes[i] == Outcome::unreadable ? kLongestUnread : kLongestSettle);
+    restless_.put_off(paths[i], now,
+                      outcomes[i] == Outcome::unreadable ? kLongestUnread : kLongestSettle);
   }
   if (news) news_.tell();
 }

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -12,6 +11,7 @@
 #include "scanner/brake.h"
 #include "scanner/examiner.h"
 #include "scanner/news.h"
+#include "scanner/retries.h"
 #include "scanner/watcher.h"
 
 namespace lefting::scanner {
@@ -65,15 +65,9 @@ class Scanner {
   Brake brake_;
   std::vector<std::string> suspects_;
   std::vector<std::string> to_forget_;  ///< recorded, and ignored now
-  struct Restless {
-    Deadline due;
-    unsigned looks = 0;
-    Deadline looked{};
-  };
-  static void put_off(Restless& restless, milliseconds longest);
-  std::map<std::string, Restless> restless_;  ///< files
-  std::map<std::string, Restless> unread_;    ///< folders
-  std::uint32_t scan_ = 1;                    ///< the traversal that is under way, or was the last
+  Retries restless_;                    ///< files
+  Retries unread_;                      ///< folders
+  std::uint32_t scan_ = 1;              ///< the traversal that is under way, or was the last
   std::uint64_t met_ = 0;
   std::uint64_t ignored_ = 0;      ///< files and folders, in this traversal
   bool rules_are_new_ = false;     ///< not all that is recorded was found by the rules of now
