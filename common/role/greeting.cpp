@@ -9,10 +9,15 @@ namespace {
 /// What a peer is told to be stored here it may forget, so it is on disk before.
 void make_seen_durable(Instance& instance, const Peer& peer) {
   if (peer.slot < 0) return;
+  const Instance::DurableSeen now{peer.index, peer.seen};
   auto& durable = instance.durable_seen[static_cast<std::size_t>(peer.slot)];
-  if (durable.load() == peer.seen) return;
+  {
+    const std::lock_guard lock{instance.durable_mutex};
+    if (durable == now) return;
+  }
   instance.store.sync();
-  durable.store(peer.seen);
+  const std::lock_guard lock{instance.durable_mutex};
+  durable = now;
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <exception>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -52,7 +52,13 @@ struct Instance {
   sync::Index index;
   Wakes wakes;
   /// What was seen of each peer, by slot, that outlives a power cut; as far as this program knows.
-  std::array<std::atomic<std::uint64_t>, kMaxPeers> durable_seen{};
+  struct DurableSeen {
+    IndexId index = 0;
+    std::uint64_t seen = 0;
+    bool operator==(const DurableSeen&) const = default;
+  };
+  std::mutex durable_mutex;
+  std::array<DurableSeen, kMaxPeers> durable_seen{};  ///< guarded by durable_mutex
 
   /// `inflight` picks the words of this program (role_board.h). What a predecessor had committed
   /// but not applied is applied. Throws StoreError or std::system_error.

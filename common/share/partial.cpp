@@ -205,7 +205,8 @@ Status discard_partial(const Share& share, std::string_view path) {
   auto place = share.place(path, false);
   if (!place) {
     const int code = place.error().code.value();
-    const bool no_folder = code == ENOENT || code == ENOTDIR;
+    // Nothing was put beyond a mount or a symlink.
+    const bool no_folder = code == ENOENT || code == ENOTDIR || code == EXDEV || code == ELOOP;
     return no_folder ? Status{} : Status{place.error()};
   }
   const std::string partial = partial_name(place.value().name);

@@ -26,7 +26,7 @@ std::int64_t nanoseconds(const struct timespec& time) {
 Error not_opened(int errno_value, std::string_view path) {
   return os_error(errno_value, "open", std::string{path},
                   errno_value == EXDEV ? "something is mounted there, and a share is one file "
-                                         "system: unmount it, or name it in .leftingignore"
+                                         "system: name it in .leftingignore, or mount it elsewhere"
                                        : "");
 }
 

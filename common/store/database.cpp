@@ -1,6 +1,7 @@
 #include "common/store/database.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 
 #include "common/base/shard.h"
@@ -34,6 +35,7 @@ Handle open_file(const std::string& path, int more_flags) {
                      true);
   }
   sqlite3* raw = nullptr;
+  errno = 0;
   const int code = sqlite3_open_v2(
       path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | more_flags, nullptr);
   Handle handle{raw};

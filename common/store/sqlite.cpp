@@ -62,6 +62,7 @@ void execute(sqlite3* database, const char* sql) {
 }
 
 Statement::Statement(sqlite3* database, const char* sql) : database_{database} {
+  errno = 0;
   if (sqlite3_prepare_v3(database, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement_, nullptr) !=
       SQLITE_OK) {
     // The text of a statement is fixed, so that what it lacks is a table or a column.

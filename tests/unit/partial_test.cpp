@@ -139,6 +139,14 @@ TEST_CASE_FIXTURE(Fixture, "discard_partial: takes the partial file and the fold
   CHECK(discard_partial(share, "a/b/f").ok());
 }
 
+TEST_CASE_FIXTURE(Fixture, "discard_partial: beyond a symlink there is none") {
+  fs::create_directory(folder / "real");
+  fs::create_symlink("real", folder / "link");
+  write("real/f.lefting", "a user's");
+  CHECK(discard_partial(share, "link/f").ok());
+  CHECK(read("real/f.lefting") == "a user's");
+}
+
 TEST_CASE_FIXTURE(Fixture, "remove_file: only the expected file goes") {
   write("f", "old");
   auto expected = *stat("f");
