@@ -45,10 +45,11 @@ std::uint64_t Batch::run(std::vector<state::TicketView> tickets) {
   const Status rules = ignore_.refresh();
   for (std::size_t i = 0; i < tickets.size(); ++i) {
     jobs_[i].view = std::move(tickets[i]);
-    if (!rules) {
+    const bool mends_rules = jobs_[i].path() == share::kIgnoreName;
+    if (!rules && !mends_rules) {
       jobs_[i].put_off(share::reason_of(rules.error()));
     } else if (ignore_.rules().covers(jobs_[i].path())) {
-      site_.drop(jobs_[i]);
+      leave_out(jobs_[i]);
     } else if (!context_.stopping()) {
       site_.begin(jobs_[i]);
     }
@@ -59,6 +60,15 @@ std::uint64_t Batch::run(std::vector<state::TicketView> tickets) {
   finish_fetched();
   record_all();
   return settle_rest();
+}
+
+/// Once the scanner has the same rules: it asks the peers anew when they change.
+void Batch::leave_out(Job& job) {
+  if (instance_.store.ignore_digest() != ignore_.digest()) {
+    return job.put_off({Cause::ignored, "new rules in .leftingignore are being applied"});
+  }
+  job.ignored = true;
+  site_.drop(job);
 }
 
 void Batch::fetch_all() {
@@ -157,7 +167,10 @@ void Batch::record_all() {
     if (job->kept) changes.push_back(std::move(*job->kept));
   }
   for (Job* job : in_stage(Job::Stage::drop)) {
-    dropped.push_back({.path = job->path(), .id = job->id(), .unwanted = job->plan.again});
+    dropped.push_back({.path = job->path(),
+                       .id = job->id(),
+                       .unwanted = job->plan.again,
+                       .ignored_by = job->ignored ? ignore_.digest() : ""});
     job->stage = Job::Stage::over;
   }
   if (changes.empty() && dropped.empty()) return;
@@ -177,7 +190,7 @@ std::uint64_t Batch::settle_rest() {
   for (Job& job : jobs_) {
     const bool unfinished = job.stage == Job::Stage::fetch || job.stage == Job::Stage::fetched ||
                             job.stage == Job::Stage::back ||
-                            (job.stage == Job::Stage::over && job.plan.again);
+                            (job.stage == Job::Stage::over && (job.plan.again || job.ignored));
     if (unfinished) {
       if (job.partial) site_.save_done(job);
       instance_.tickets.give_back(job.path(), job.id());

@@ -22,6 +22,7 @@ class Batch {
   std::uint64_t run(std::vector<state::TicketView> tickets);
 
  private:
+  void leave_out(Job& job);
   void fetch_all();
   void fetch_from(int slot, const std::vector<Job*>& jobs);
   void finish_fetched();

@@ -47,6 +47,7 @@ struct Job {
   sync::Change change;
   std::optional<sync::Change> kept;  ///< the copy of a conflict's loser
   bool denied = false;               ///< the source has lost what it offered
+  bool ignored = false;              ///< its rules exclude it
 
   const Entry& wanted() const { return view.ticket.wanted; }
   const std::string& path() const { return view.ticket.wanted.path; }

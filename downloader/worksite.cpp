@@ -6,6 +6,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/share/hash.h"
+#include "common/share/ignore.h"
 #include "common/share/path.h"
 #include "common/share/reason_of.h"
 #include "common/share/trash.h"
@@ -90,6 +91,9 @@ void Worksite::carry_out(Job& job) {
     case sync::Step::fetch:
       if (block_count(job.wanted().size) > kMostBlocks) {
         return job.put_off({Cause::too_large, "it is larger than 256 TiB"});
+      }
+      if (auto good = share::check_ignore_file(job.path(), job.wanted().size); !good) {
+        return job.put_off({Cause::too_large, good.error().text()});
       }
       // An empty folder gives way, one with something in it doesn't.
       if (job.found && job.found->type == share::FileType::folder) job.found.reset();

@@ -1,5 +1,7 @@
 #include "scanner/examiner.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <atomic>
 #include <thread>
@@ -9,6 +11,7 @@
 #include "common/share/hash.h"
 #include "common/share/marker.h"
 #include "common/sync/copy.h"
+#include "common/sync/writer.h"
 
 namespace lefting::scanner {
 
@@ -25,11 +28,12 @@ Examiner::Examiner(RoleContext& context, const share::Share& share, const share:
       share_{share},
       rules_{rules},
       index_{index_text(instance_.store.index_id())},
-      adopting_{instance_.store.is_adopting()} {}
+      adopter_{instance_.store.adopter()} {}
 
 void Examiner::begin_adoption() {
-  instance_.store.begin_adoption();
-  adopting_ = true;
+  const std::string occasion = fmt::format("{} {}", instance_.store.last_sequence(), wall_ms());
+  adopter_ = sync::successor_writer(instance_.device(), instance_.store.index_id(), occasion);
+  instance_.store.begin_adoption(*adopter_);
 }
 
 /// While a ticket is queued or worked on the downloader looks first: what stands at its path, or
@@ -47,7 +51,7 @@ bool Examiner::is_the_downloaders(const std::string& path) const {
 
 void Examiner::end_adoption() {
   instance_.store.end_adoption();
-  adopting_ = false;
+  adopter_.reset();
 }
 
 bool Examiner::is_deletion(const Finding& finding) {
@@ -133,7 +137,13 @@ Examiner::Finding Examiner::look_at(const std::string& path) {
   auto stat = share_.stat(path);
   if (!stat) return unreadable(path, stat.error());
   // A folder or a symlink in a file's place is the file's end.
-  if (!stat.value() || stat.value()->type != share::FileType::file) return look_at_missing(path);
+  if (!stat.value() || stat.value()->type != share::FileType::file) {
+    note_readable(path);
+    return look_at_missing(path);
+  }
+  if (auto good = share::check_ignore_file(path, stat.value()->size); !good) {
+    return unreadable(path, good.error());
+  }
   return look_at_file(path, *stat.value());
 }
 
@@ -155,14 +165,18 @@ Examiner::Finding Examiner::look_at_missing(const std::string& path) const {
 }
 
 sync::Finder Examiner::finder() const {
-  return {.writer = instance_.writer, .adopting = adopting_, .now_ms = wall_ms()};
+  return {.writer = instance_.writer, .adopter = adopter_, .now_ms = wall_ms()};
 }
 
-/// Also where its ticket waits: for space to record it, for example.
-bool Examiner::is_placed(const std::string& path, const sync::Here& here) const {
+/// True where the file is what its ticket brought, or would bring: the downloader, which may wait
+/// for something else, is told to look.
+bool Examiner::leave_placed(const std::string& path, const sync::Here& here) const {
   if (!instance_.tickets.find(path)) return false;
   const auto ticket = instance_.store.find_ticket(path);
-  return ticket && sync::is_placed(*ticket, here, instance_.writer, wall_ms());
+  if (!ticket || !sync::is_placed(*ticket, here, instance_.writer, wall_ms())) return false;
+  instance_.tickets.give_back(path, ticket->id);
+  instance_.wakes.downloader.signal();
+  return true;
 }
 
 /// Said once, until it could be read again.
@@ -172,6 +186,11 @@ Examiner::Finding Examiner::unreadable(const std::string& path, const Error& err
     log_warning("{}; skipped until it can be read", error.text());
   }
   return {Outcome::unreadable, {}, {}};
+}
+
+void Examiner::note_readable(const std::string& path) {
+  const std::lock_guard lock{mutex_};
+  unreadable_.erase(path);
 }
 
 Examiner::Finding Examiner::look_at_file(const std::string& path, const share::FileStat& stat) {
@@ -198,16 +217,13 @@ Examiner::Finding Examiner::look_at_file(const std::string& path, const share::F
   }
   if (!(before.value() == after.value())) return {Outcome::restless, {}, {}};
 
-  {
-    const std::lock_guard lock{mutex_};
-    unreadable_.erase(path);
-  }
+  note_readable(path);
   const Record* known = record ? &*record : nullptr;
   sync::Change change{sync::found_file(known, path, after.value(), hash.value(), finder()),
                       known != nullptr ? known->sequence : 0};
   sync::Here here{.record = known, .standing = sync::Standing::other, .hash = hash.value()};
   here.set_file(after.value());
-  if (is_placed(path, here)) return {Outcome::restless, {}, {}};
+  if (leave_placed(path, here)) return {Outcome::restless, {}, {}};
   return {Outcome::written, std::move(change), after.value()};
 }
 

@@ -52,14 +52,17 @@ class Examiner {
   Status check_share() const;
 
   /// True while a file that is not recorded may be older than this index.
-  bool is_adopting() const { return adopting_; }
+  bool is_adopting() const { return adopter_.has_value(); }
+  /// Of what is found without a record; for each adoption under a name of its own, so that it is
+  /// concurrent with all that this index has said of it before.
   void begin_adoption();
   void end_adoption();
 
  private:
   bool is_the_downloaders(const std::string& path) const;
-  bool is_placed(const std::string& path, const sync::Here& here) const;
+  bool leave_placed(const std::string& path, const sync::Here& here) const;
   Finding unreadable(const std::string& path, const Error& error);
+  void note_readable(const std::string& path);
   static bool is_deletion(const Finding& finding);
   /// False where the downloader, or somebody else, was there while other paths were hashed.
   bool is_still_so(const Finding& finding) const;
@@ -78,7 +81,7 @@ class Examiner {
   const share::Share& share_;
   const share::IgnoreRules& rules_;
   std::string index_;  ///< its ID, which the share's marker must name
-  bool adopting_;
+  std::optional<ShortId> adopter_;
   std::mutex mutex_;
   std::set<std::string> unreadable_;  ///< what was said to be; guarded by mutex_
 };

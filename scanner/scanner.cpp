@@ -143,7 +143,7 @@ void Scanner::traverse_all() {
   words_.ended.fetch_add(1);
   words_.answered.store(asked);
   instance_.wakes.supervisor.signal();
-  next_traversal_ = deadline_in(period());
+  next_traversal_ = deadline_in(ignore_.settling() ? kSettle : period());
 }
 
 bool Scanner::can_traverse() {
@@ -168,10 +168,10 @@ void Scanner::apply_new_rules() {
   {
     store::Transaction transaction{instance_.store};
     transaction.forget_seen();
+    transaction.set_ignore_digest(ignore_.digest());
     transaction.commit();
   }
   instance_.peers.ask_anew();
-  instance_.store.set_ignore_digest(ignore_.digest());
   rules_are_new_ = false;
   instance_.wakes.supervisor.signal();
   log_info("new rules of what is ignored: {} files and folders are", ignored_);
@@ -179,7 +179,7 @@ void Scanner::apply_new_rules() {
 
 void Scanner::forget_ignored() {
   if (to_forget_.empty()) return;
-  instance_.index.forget(to_forget_);
+  instance_.index.forget(to_forget_, sync::Index::Peers::stay);
   log_info("{} files are ignored from now on: they stay here, and whoever has them keeps them",
            to_forget_.size());
   to_forget_.clear();
@@ -301,7 +301,8 @@ void Scanner::find_missing_in_store(std::size_t shard) {
 /// because a peer's version of it was on its way, still counts as found; but not for ever.
 void Scanner::end_adoption_if_due() {
   if (!examiner_.is_adopting() || whole_traversals_ == 0) return;
-  if (!restless_.empty() && whole_traversals_ == 1) return;
+  const bool is_seen_whole = restless_.empty() && unread_.empty();
+  if (!is_seen_whole && whole_traversals_ == 1) return;
   examiner_.end_adoption();
   log_info("the share has been seen whole: what was found in it is adopted");
 }
@@ -380,7 +381,7 @@ void Scanner::hear_verdict() {
 void Scanner::forget_deletions() {
   const auto gone = brake_.give_up();
   if (gone.empty()) return;
-  instance_.index.forget(gone);
+  instance_.index.forget(gone, sync::Index::Peers::show_anew);
   instance_.peers.ask_anew();
   instance_.wakes.supervisor.signal();
   log_info("{} files that are gone here are fetched from the peers again", gone.size());

@@ -83,7 +83,7 @@ Result<std::string> set_aside(const InstancePaths& paths) {
 /// The index's name in versions, chosen once. While a share is adopted a power cut may take back
 /// versions that peers have seen already, so then it is chosen anew.
 void choose_writer(store::Store& store, const DeviceId& device, bool successor) {
-  const bool again = store.is_adopting() && !store.is_of_this_boot();
+  const bool again = store.adopter() && !store.is_of_this_boot();
   if (store.writer() && !again) return;
   const ShortId own = successor || again
                           ? sync::successor_writer(device, store.index_id(), boot_id())

@@ -16,6 +16,8 @@ namespace lefting::share {
 namespace {
 
 constexpr std::int64_t kQuietNs = 1'000'000'000;
+constexpr const char* kAdvice =
+    "nothing is synced before it can be read: put it right or remove it";
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 /// Trailing spaces don't count, unless a backslash stands before one.
@@ -189,13 +191,20 @@ bool IgnoreRules::covers(std::string_view path, bool is_folder) const {
   return match(path, is_folder);
 }
 
+Status check_ignore_file(std::string_view path, std::uint64_t size_bytes) {
+  if (path != kIgnoreName || size_bytes <= kMostIgnoreBytes) return {};
+  return plain_error("read " + std::string{kIgnoreName}, "it is larger than 1 MiB", kAdvice);
+}
+
 Status IgnoreFile::refresh() {
   auto now = share_.stat(kIgnoreName);
+  settling_ = false;
   if (!now) return now.error();
   if (known_ && now.value() == seen_) return {};
   const auto wall_ns = static_cast<std::int64_t>(wall_ms()) * 1'000'000;
   const std::int64_t age = now.value() ? wall_ns - now.value()->ctime_ns : kQuietNs;
-  if (known_ && std::abs(age) < kQuietNs) return {};
+  settling_ = known_ && std::abs(age) < kQuietNs;
+  if (settling_) return {};
   if (now.value()) {
     if (auto done = read(); !done) return done;
   } else {
@@ -208,8 +217,6 @@ Status IgnoreFile::refresh() {
 }
 
 Status IgnoreFile::read() {
-  constexpr const char* kAdvice =
-      "nothing is synced before it can be read: put it right or remove it";
   const auto fd = share_.open_file(kIgnoreName);
   if (!fd) return os_error(fd.error().code.value(), "read", std::string{kIgnoreName}, kAdvice);
   std::string text(kMostIgnoreBytes + 1, '\0');
@@ -217,9 +224,7 @@ Status IgnoreFile::read() {
   if (!size) {
     return os_error(size.error().code.value(), "read", std::string{kIgnoreName}, kAdvice);
   }
-  if (size.value() > kMostIgnoreBytes) {
-    return plain_error("read " + std::string{kIgnoreName}, "it is larger than 1 MiB", kAdvice);
-  }
+  if (auto good = check_ignore_file(kIgnoreName, size.value()); !good) return good;
   text.resize(size.value());
   rules_ = IgnoreRules{text};
   Hasher hasher;

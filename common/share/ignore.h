@@ -48,6 +48,9 @@ class IgnoreRules {
   std::vector<Pattern> patterns_;
 };
 
+/// Errors: `path` is the rules' file, and larger than what is read.
+Status check_ignore_file(std::string_view path, std::uint64_t size_bytes);
+
 /// The share's rules as they are now. Used by one thread.
 class IgnoreFile {
  public:
@@ -58,6 +61,8 @@ class IgnoreFile {
   /// editor may have only begun. Errors: it is no regular file, larger than 1 MiB, or unreadable;
   /// then rules() are what they were, and nobody knows what is to be ignored.
   Status refresh();
+  /// It is to be read again soon.
+  bool settling() const { return settling_; }
   const IgnoreRules& rules() const { return rules_; }
   /// Tells these rules from others; empty where there is no file.
   const std::string& digest() const { return digest_; }
@@ -68,6 +73,7 @@ class IgnoreFile {
   const Share& share_;
   std::optional<FileStat> seen_;
   bool known_ = false;  ///< refresh() was successful once
+  bool settling_ = false;
   IgnoreRules rules_;
   std::string digest_;
 };

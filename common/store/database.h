@@ -58,12 +58,12 @@ struct Store::Database {
   Statement least_told{raw, "SELECT min(told) FROM peer"};
   Statement count{raw, "SELECT count(*), total(size), total(deleted) FROM file"};
   Statement count_deleted{raw, "SELECT count(*) FROM file WHERE deleted=1"};
-  Statement put{raw, "INSERT INTO file(shard, " RECORD_COLUMNS
-                     ") VALUES(?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(shard, path) DO UPDATE SET "
-                     "size=excluded.size, mtime=excluded.mtime, mode=excluded.mode, "
-                     "deleted=excluded.deleted, hash=excluded.hash, version=excluded.version, "
-                     "sequence=excluded.sequence, ctime=excluded.ctime, inode=excluded.inode "
-                     "WHERE file.sequence=?"};
+  Statement put_new{raw, "INSERT INTO file(shard, " RECORD_COLUMNS
+                         ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11) "
+                         "ON CONFLICT(shard, path) DO NOTHING"};
+  Statement put{raw,
+                "UPDATE file SET size=?3, mtime=?4, mode=?5, deleted=?6, hash=?7, version=?8, "
+                "sequence=?9, ctime=?10, inode=?11 WHERE shard=?1 AND path=?2 AND sequence=?12"};
   Statement forget{raw, "DELETE FROM file WHERE shard=? AND path=?"};
   Statement tickets{raw, "SELECT " TICKET_COLUMNS " FROM ticket ORDER BY id"};
   Statement shard_tickets{raw, "SELECT " TICKET_COLUMNS " FROM ticket WHERE shard=?"};

@@ -64,18 +64,24 @@ std::optional<ShortId> Store::writer() {
 void Store::set_writer(ShortId writer, bool adopting) {
   Transaction transaction{*this};
   database_->write_fact("writer", to_text(writer));
-  if (adopting) database_->write_fact("adopting", "1");
+  if (adopting) database_->write_fact("adopting", to_text(writer));
   transaction.commit();
 }
 
-bool Store::is_adopting() {
+std::optional<ShortId> Store::adopter() {
   const std::lock_guard lock{mutex_};
-  return !database_->read_fact("adopting").empty();
+  const std::string text = database_->read_fact("adopting");
+  if (text.empty()) return std::nullopt;
+  // What an older Lefting wrote there says no more than that the index does.
+  if (text == "1") return parse_short_id(database_->read_fact("writer"));
+  const auto adopter = parse_short_id(text);
+  if (!adopter) throw_damaged("it has lost its adopter");
+  return adopter;
 }
 
-void Store::begin_adoption() {
+void Store::begin_adoption(ShortId adopter) {
   const std::lock_guard lock{mutex_};
-  database_->write_fact("adopting", "1");
+  database_->write_fact("adopting", to_text(adopter));
 }
 
 void Store::end_adoption() {
@@ -88,9 +94,10 @@ std::string Store::ignore_digest() {
   return database_->read_fact("ignore");
 }
 
-void Store::set_ignore_digest(const std::string& digest) {
-  const std::lock_guard lock{mutex_};
-  database_->write_fact("ignore", digest);
+std::string Transaction::ignore_digest() { return store_.database_->read_fact("ignore"); }
+
+void Transaction::set_ignore_digest(const std::string& digest) {
+  store_.database_->write_fact("ignore", digest);
 }
 
 }  // namespace lefting::store

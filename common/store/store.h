@@ -69,12 +69,13 @@ class Store {
   std::optional<ShortId> writer();
   /// `adopting`: what it finds in the share may be older than what the peers have.
   void set_writer(ShortId writer, bool adopting);
-  bool is_adopting();
-  void begin_adoption();
+  /// What stands in the versions of files that are found while the share is adopted; nothing
+  /// where it is not.
+  std::optional<ShortId> adopter();
+  void begin_adoption(ShortId adopter);
   void end_adoption();  ///< the whole share has been seen
   /// Which rules of what is ignored the whole index was made by (IgnoreFile::digest()).
   std::string ignore_digest();
-  void set_ignore_digest(const std::string& digest);
   std::uint64_t last_sequence();  ///< the highest given so far
   /// What was given up to `sequence`, by any process, outlives a power cut too when this returns.
   void make_durable(std::uint64_t sequence);
@@ -169,6 +170,8 @@ class Transaction {
   bool forget_offers(int slot);
   /// The peers' lists are taken anew.
   void forget_seen();
+  std::string ignore_digest();
+  void set_ignore_digest(const std::string& digest);
   std::optional<Peer> find_peer(int slot);
   bool has_device(const DeviceId& device);  ///< in any slot
 

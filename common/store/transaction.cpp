@@ -37,10 +37,11 @@ std::uint64_t Transaction::next_ticket() const { return next_ticket_; }
 bool Transaction::put_record(Record& record, std::uint64_t base) {
   Store::Database& database = *store_.database_;
   const std::string version = encode_version(record.entry.version);
-  Statement& put = database.put;
+  Statement& put = base == 0 ? database.put_new : database.put;
   put.bind(1, shard_column(record.entry.path)).bind_blob(2, record.entry.path);
   bind_entry(put, 3, record.entry, version);
-  put.bind(9, next_sequence_).bind(10, record.ctime_ns).bind(11, record.inode).bind(12, base);
+  put.bind(9, next_sequence_).bind(10, record.ctime_ns).bind(11, record.inode);
+  if (base != 0) put.bind(12, base);
   put.run();
   if (sqlite3_changes(database.raw) == 0) return false;
   record.sequence = next_sequence_++;

@@ -79,6 +79,9 @@ std::vector<bool> Index::commit(std::vector<Change>& changes, std::vector<Ticket
       }
     }
     std::erase_if(finished, [&](const TicketRef& ticket) {
+      if (!ticket.ignored_by.empty() && transaction.ignore_digest() != ticket.ignored_by) {
+        return true;
+      }
       if (ticket.unwanted) return !transaction.give_up_ticket(ticket.path, ticket.id);
       transaction.remove_ticket(ticket.path, ticket.id);
       return false;
@@ -100,7 +103,7 @@ std::vector<bool> Index::commit(std::vector<Change>& changes, std::vector<Ticket
   return written;
 }
 
-void Index::forget(const std::vector<std::string>& paths) {
+void Index::forget(const std::vector<std::string>& paths, Peers peers) {
   const std::lock_guard turn{turn_};
   apply_stored();
   // Less is known from now on, so the parts are to be loaded again whether or not this comes to its
@@ -110,7 +113,7 @@ void Index::forget(const std::vector<std::string>& paths) {
     const auto end = at + std::min(kForgotAtOnce, paths.end() - at);
     store::Transaction transaction{store_};
     for (; at != end; ++at) transaction.forget_record(*at);
-    transaction.forget_seen();
+    if (peers == Peers::show_anew) transaction.forget_seen();
     transaction.commit();
   }
   dictionary_.spoil();

@@ -29,6 +29,8 @@ struct TicketRef {
   std::string path;
   std::uint64_t id = 0;
   bool unwanted = false;  ///< it ends only if it has no source
+  std::string ignored_by =
+      {};  ///< digest of rules; it ends only if all that is recorded is by those
 };
 
 /// Store and segment as one: writes go into the store first, then into the segment.
@@ -54,9 +56,12 @@ class Index {
   /// Returns   for each change, whether it was written.
   std::vector<bool> commit(std::vector<Change>& changes, std::vector<TicketRef> finished = {});
 
-  /// Forgets the records of these paths, as if there never had been any, and what peers have shown:
-  /// their lists are to be taken anew.
-  void forget(const std::vector<std::string>& paths);
+  enum class Peers {
+    stay,       ///< what they have shown is not missed, or not yet
+    show_anew,  ///< their lists are to be taken anew
+  };
+  /// Forgets the records of these paths, as if there never had been any.
+  void forget(const std::vector<std::string>& paths, Peers peers);
 
   /// Leaves of the tombstones that all peers have stored only traces, which are told to nobody: for
   /// a peer that may still have the file they are revived (judge_offer()). For one thread. Returns

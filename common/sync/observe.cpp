@@ -9,7 +9,7 @@ namespace {
 
 VersionVector next_version(const Record* known, std::int64_t mtime_ns, const Finder& finder) {
   if (known != nullptr) return bump(known->entry.version, finder.writer, finder.now_ms);
-  if (finder.adopting) return adopted_version(finder.writer, mtime_ns, finder.now_ms);
+  if (finder.adopter) return adopted_version(*finder.adopter, mtime_ns, finder.now_ms);
   return bump({}, finder.writer, finder.now_ms);
 }
 

@@ -13,8 +13,9 @@ namespace lefting::sync {
 
 /// Who finds, and when.
 struct Finder {
-  ShortId writer;         ///< of this index
-  bool adopting = false;  ///< what has no record may be older than what peers have (writer.h)
+  ShortId writer;  ///< of this index
+  /// Set: what has no record may be older than what peers have, and is found under this name.
+  std::optional<ShortId> adopter = std::nullopt;
   std::uint64_t now_ms = 0;
 };
 

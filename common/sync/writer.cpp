@@ -9,12 +9,12 @@
 
 namespace lefting::sync {
 
-ShortId successor_writer(const DeviceId& device, IndexId index, std::string_view boot) {
+ShortId successor_writer(const DeviceId& device, IndexId index, std::string_view occasion) {
   const std::string id = index_text(index);
   share::Hasher hasher;
   hasher.add(std::as_bytes(std::span{device.bytes}));
   hasher.add(std::as_bytes(std::span{id}));
-  hasher.add(std::as_bytes(std::span{boot}));
+  hasher.add(std::as_bytes(std::span{occasion}));
   return short_id(DeviceId{hasher.finish().bytes});
 }
 

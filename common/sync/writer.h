@@ -13,9 +13,9 @@ namespace lefting::sync {
 // so that whatever it finds in the share is concurrent with what the peers have.
 // Source: docs/PROTOCOL.md, "Versions".
 
-/// The writer of an index that may have had a predecessor.
-/// `boot`: of the machine when the name was chosen.
-ShortId successor_writer(const DeviceId& device, IndexId index, std::string_view boot);
+/// The writer of an index that may have had a predecessor, or that has forgotten something.
+/// `occasion`: on which the name was chosen; another for each.
+ShortId successor_writer(const DeviceId& device, IndexId index, std::string_view occasion);
 
 /// The version of a file that such an index finds and has no record of: as old as the file says
 /// that it is, so that a stale one does not win its name against what others changed later.

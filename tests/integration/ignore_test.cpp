@@ -173,6 +173,41 @@ TEST_CASE("ignore: new rules forget what they exclude, and fetch what they exclu
   }));
 }
 
+TEST_CASE("ignore: an older file that was put there while it was ignored is kept") {
+  Node a;
+  Node b;
+  a.write("f", "first");
+  start_pair(a, b);
+  REQUIRE(eventually([&] { return b.exists("f"); }));
+  a.write(".leftingignore", "f\n");
+  REQUIRE(eventually([&] { return !knows(b, "f") && !knows(a, "f"); }));
+  a.write("f", "of a");
+  const auto old = fs::last_write_time(b.share("f")) - std::chrono::hours{1};
+  fs::last_write_time(a.share("f"), old);
+  // The same size and time with other content must not be taken for the same.
+  b.write("f", "of b");
+  fs::last_write_time(b.share("f"), old);
+  fs::remove(a.share(".leftingignore"));
+  CHECK(eventually([&] {
+    const auto all = contents(a.tree());
+    return a.tree() == b.tree() && all.contains("of a") && all.contains("of b");
+  }));
+}
+
+TEST_CASE("ignore: rules that are saved again and again hold soon after the last time") {
+  Node a;
+  a.write("f", "1");
+  a.start({});
+  REQUIRE(eventually([&] { return knows(a, "f"); }));
+  // The scanner looks a second after the first time: too early.
+  const Deadline last = deadline_in(milliseconds{1500});
+  REQUIRE(eventually([&] {
+    a.write(".leftingignore", "f\n");
+    return poll_timeout(last) == 0;
+  }));
+  CHECK(eventually([&] { return !knows(a, "f"); }));
+}
+
 TEST_CASE("ignore: rules that can't be read stop the scanner, and nothing is lost or told") {
   Node a;
   Node b;

@@ -41,7 +41,26 @@ bool Host::commit(Record record, std::uint64_t base) {
   return true;
 }
 
+void Host::ignore(const std::string& path) {
+  if (job_ || found_) return;  // the rules change between two batches
+  story_.tell(number_, "ignores", path);
+  store.ignored.insert(path);
+  store.records.erase(path);
+  store.tickets.erase(path);
+  disk.discard_partial(path);
+  for (Peer& peer : store.peers) peer.seen = 0;
+}
+
+void Host::heed_all() {
+  if (store.ignored.empty()) return;
+  story_.tell(number_, "ignores nothing more");
+  store.ignored.clear();
+  store.adopter = new_writer();
+  for (Peer& peer : store.peers) peer.seen = 0;
+}
+
 void Host::look_at(const std::string& path, std::uint64_t now) {
+  if (ignores(path)) return;
   const auto ticket = store.tickets.find(path);
   const auto is_at_work = [this](const std::string& at) {
     return store.tickets.contains(at) && !waiting_.contains(at);
@@ -49,7 +68,7 @@ void Host::look_at(const std::string& path, std::uint64_t now) {
   const auto copy = sync::parse_conflict_path(path);
   const bool downloaders = is_at_work(path) || (copy && is_at_work(copy->original));
   const Record* record = record_of(path);
-  const sync::Finder finder{store.writer, store.adopting, now};
+  const sync::Finder finder{store.writer, store.adopter, now};
   const std::uint64_t base = record == nullptr ? 0 : record->sequence;
   const auto stat = disk.stat(path);
   if (!stat || stat->type != share::FileType::file) {
@@ -63,6 +82,7 @@ void Host::look_at(const std::string& path, std::uint64_t now) {
   sync::Here here{.record = record, .standing = sync::Standing::other, .hash = found.entry.hash};
   here.set_file(*stat);
   if (ticket != store.tickets.end() && sync::is_placed(ticket->second, here, store.writer, now)) {
+    waiting_.erase(path);
     return;
   }
   found_ = Found{std::move(found), base, stat};
@@ -112,6 +132,7 @@ void Host::meet_index(std::size_t from, IndexId index) {
 void Host::take_entries(std::size_t from, const News& news, std::uint64_t now) {
   meet_index(from, news.range.id);
   for (const Entry& entry : news.entries) {
+    if (ignores(entry.path)) continue;
     const Record* record = record_of(entry.path);
     const sync::Offer offer = sync::judge_offer(record, entry, store.writer, now);
     if (offer == sync::Offer::revive) commit(*record, 0);
@@ -462,7 +483,7 @@ bool Host::power_cut() {
                        (durable_.sequence != store.sequence || durable_.ticket != store.ticket);
   if (forgets) store = durable_;
   store.sequence += kSequenceJump;
-  if (store.adopting) store.writer = new_writer();
+  if (store.adopter) store.adopter = store.writer = new_writer();
   durable_ = store;
   return forgets;
 }
@@ -472,7 +493,7 @@ void Host::lose_store() {
   store = Store{};
   store.index = random_() | 1;
   store.writer = new_writer();
-  store.adopting = true;
+  store.adopter = store.writer;
   durable_ = store;
 }
 

@@ -27,7 +27,8 @@ struct Store {
   std::uint64_t ticket = 0;
   IndexId index = 0;
   ShortId writer;
-  bool adopting = false;
+  std::optional<ShortId> adopter;
+  std::set<std::string> ignored;
   std::array<Peer, kMostHosts> peers;
 };
 
@@ -55,7 +56,12 @@ class Host {
   void look_at(const std::string& path, std::uint64_t now);
   bool has_found() const { return found_.has_value(); }
   void commit_found();
-  void end_adoption() { store.adopting = false; }
+  void end_adoption() { store.adopter.reset(); }
+  /// New rules: this path is not synced from now on; or all are again, and are adopted.
+  void ignore(const std::string& path);
+  void heed_all();
+  bool ignores(const std::string& path) const { return store.ignored.contains(path); }
+  bool ignores_any() const { return !store.ignored.empty(); }
   /// Leaves of tombstones that all `hosts` have only traces.
   void fade_tombstones(std::size_t hosts);
   /// The record is of the file that stands there.

@@ -25,6 +25,7 @@ Weather weather_of(std::uint64_t seed) {
   weather.lost_stores = random() % 5 == 0;
   weather.wrong_clocks = random() % 3 == 0;
   weather.long_absences = random() % 3 == 0;
+  weather.ignore_rules = random() % 5 == 0;
   return weather;
 }
 
@@ -59,6 +60,8 @@ void World::user_ends(Host& host, const std::string& path) {
 
 void World::user_writes(Host& host, const std::string& path, std::int64_t later_ms) {
   user_ends(host, path);
+  // What is put there while nobody looks is often older.
+  if (host.ignores(path)) later_ms -= pick(5000);
   const Content content = next_content_++;
   ledger_.wrote(path, content);
   // Sizes and times that are often alike.
@@ -135,7 +138,15 @@ void World::talk() {
   }
 }
 
+/// What was removed elsewhere while it was ignored here may be back.
+void World::change_rules(Host& host) {
+  has_forgotten_ = true;
+  if (host.ignores_any() && pick(2) == 0) return host.heed_all();
+  host.ignore(any_path());
+}
+
 void World::misfortune(Host& host) {
+  if (weather_.ignore_rules && host.up && pick(3) == 0) return change_rules(host);
   const unsigned what = pick(12);
   if (what < 5 && weather_.deaths) {
     host.kill();
@@ -178,7 +189,7 @@ void World::step() {
   }
   if (what < 36) {
     traverse(host);
-    if (host.store.adopting && pick(2) == 0) host.end_adoption();
+    if (host.store.adopter && pick(2) == 0) host.end_adoption();
   } else if (what < 60) {
     if (host.has_found()) return host.commit_found();
     const auto paths = host.known_paths();
@@ -232,6 +243,7 @@ std::string World::come_to_rest() {
   for (Host& host : hosts_) {
     host.up = true;
     host.kill();
+    host.heed_all();
   }
   for (int round = 0; round < kMostRounds; ++round) {
     if (!settle_once()) return fault_at_rest();

@@ -22,6 +22,7 @@ struct Weather {
   bool lost_stores = false;
   bool wrong_clocks = false;
   bool long_absences = false;
+  bool ignore_rules = false;
 };
 /// The weather of a seed.
 Weather weather_of(std::uint64_t seed);
@@ -45,6 +46,7 @@ class World {
   void user_ends(Host& host, const std::string& path);
   void talk();
   void deliver(std::size_t from, std::size_t to, const News& news, bool whole);
+  void change_rules(Host& host);
   void misfortune(Host& host);
   void traverse(Host& host);
   bool work(Host& host);

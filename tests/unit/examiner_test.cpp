@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "common/share/marker.h"
+#include "common/sync/version.h"
 #include "tests/unit/instance_fixture.h"
 
 using namespace lefting;
@@ -115,7 +116,7 @@ TEST_CASE_FIXTURE(Fixture, "examiner: what a waiting ticket wanted is the downlo
   write("f", "one");
   CHECK(examine("f") == Outcome::written);
   const Entry one = instance->dictionary.find("f")->entry;
-  instance->index.forget({"f"});
+  instance->index.forget({"f"}, sync::Index::Peers::stay);
   Ticket ticket;
   ticket.wanted = one;
   ticket.sources = 1;
@@ -135,6 +136,33 @@ TEST_CASE_FIXTURE(Fixture, "examiner: what a waiting ticket wanted is the downlo
   REQUIRE(instance->tickets.put({ticket}).ok());
   REQUIRE(instance->tickets.put_off("f", ticket.id, 500, {Cause::no_space, "no space"}));
   CHECK(examine("f") == Outcome::restless);
+  CHECK(instance->tickets.find("f")->state == state::TicketState::queued);
+  REQUIRE(instance->tickets.put_off("f", ticket.id, state::kNoRetry, {Cause::no_source, "none"}));
   write("f", "a user's");
   CHECK(examine("f") == Outcome::written);
+}
+
+TEST_CASE_FIXTURE(Fixture, "examiner: what is adopted is concurrent with all that was said of it") {
+  write("f", "one");
+  CHECK(examine("f") == Outcome::written);
+  std::vector<VersionVector> said = {instance->dictionary.find("f")->entry.version};
+  // Older than what was said: as its own writer's this would be a part of that.
+  fs::last_write_time(at("f"), fs::file_time_type::clock::now() - std::chrono::hours{1});
+  for (int i = 0; i < 2; ++i) {
+    instance->index.forget({"f"}, sync::Index::Peers::stay);
+    examiner.begin_adoption();
+    CHECK(examine("f") == Outcome::written);
+    const VersionVector version = instance->dictionary.find("f")->entry.version;
+    for (const auto& other : said) CHECK(sync::compare(version, other) == sync::Order::concurrent);
+    said.push_back(version);
+  }
+  examiner.end_adoption();
+  CHECK_FALSE(instance->store.adopter());
+}
+
+TEST_CASE_FIXTURE(Fixture, "examiner: rules that nobody could read are told to nobody") {
+  write(".leftingignore", std::string(share::kMostIgnoreBytes + 1, 'x'));
+  CHECK(examine(".leftingignore") == Outcome::unreadable);
+  write(".leftingignore", "*.tmp\n");
+  CHECK(examine(".leftingignore") == Outcome::written);
 }

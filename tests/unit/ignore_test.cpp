@@ -160,9 +160,11 @@ TEST_CASE_FIXTURE(Folder, "ignore: the file is read, and its rules go with it") 
   write("*.tmp");
   CHECK(file.refresh().ok());
   CHECK_FALSE(file.rules().covers("x.tmp"));  // just written: perhaps not yet whole
+  CHECK(file.settling());
   IgnoreFile other{share};
   REQUIRE(other.refresh().ok());
   CHECK(other.rules().covers("x.tmp"));
+  CHECK_FALSE(other.settling());
   CHECK(other.digest().size() == 64);
   fs::remove(folder / std::string{kIgnoreName});
   REQUIRE(other.refresh().ok());

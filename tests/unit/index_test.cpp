@@ -103,6 +103,23 @@ TEST_CASE_FIXTURE(SyncFixture,
   CHECK_FALSE(tickets.find("b").has_value());
 }
 
+TEST_CASE_FIXTURE(SyncFixture, "index: an ignored ticket ends if all is recorded by those rules") {
+  const Ticket ticket = add_ticket(test::entry("a", 1, {}));
+  std::vector<sync::Change> none;
+  const sync::TicketRef ignored{.path = "a", .id = ticket.id, .ignored_by = "rules"};
+  index.commit(none, {ignored});
+  CHECK(store.find_ticket("a").has_value());
+  CHECK(tickets.find("a").has_value());
+  {
+    store::Transaction transaction{store};
+    transaction.set_ignore_digest("rules");
+    transaction.commit();
+  }
+  index.commit(none, {ignored});
+  CHECK_FALSE(store.find_ticket("a").has_value());
+  CHECK_FALSE(tickets.find("a").has_value());
+}
+
 // A downloader that died between the store and the segment leaves such a ticket.
 TEST_CASE_FIXTURE(SyncFixture,
                   "index: an unwanted ticket that the store has ended already ends here too") {
@@ -262,7 +279,7 @@ TEST_CASE_FIXTURE(SyncFixture,
   const auto trace = dictionary.find("gone");
   CHECK(record(test::entry("gone", 2, {{test::device('A'), 9}})) != 0);
   CHECK_FALSE(dictionary.find("gone")->is_trace());
-  index.forget({"gone"});
+  index.forget({"gone"}, sync::Index::Peers::show_anew);
   CHECK_FALSE(dictionary.find("gone"));
   // Told again it is a tombstone like any other.
   std::vector<sync::Change> revived = {{.record = *trace}};

@@ -71,7 +71,7 @@ TEST_CASE("begin_index: a device's first index writes the device's name") {
   place.put_file();
   const BegunIndex begun = place.begin({});
   CHECK(begun.store->writer() == short_id(device()));
-  CHECK_FALSE(begun.store->is_adopting());
+  CHECK_FALSE(begun.store->adopter());
   CHECK(begun.note.empty());
 }
 
@@ -83,7 +83,7 @@ TEST_CASE("begin_index: one that may have had a predecessor has a name of its ow
     const BegunIndex begun = place.begin({.started = !marked});
     const auto writer = begun.store->writer();
     CHECK(writer == sync::successor_writer(device(), begun.store->index_id(), boot_id()));
-    CHECK(begun.store->is_adopting());
+    CHECK(begun.store->adopter());
     CHECK(begun.note.find("lost") != std::string::npos);
     CHECK(place.old_stores() == 0);
   }
@@ -96,7 +96,7 @@ TEST_CASE("begin_index: an index that goes on keeps its name, whatever the marke
   for (const bool goes_on : {false, true}) {
     const BegunIndex again = place.begin({.goes_on = goes_on, .started = true});
     CHECK(again.store->writer() == writer);
-    CHECK(again.store->is_adopting());
+    CHECK(again.store->adopter());
     CHECK(again.note.empty());
   }
 }
@@ -135,7 +135,7 @@ TEST_CASE("begin_index: a rebuild sets the old store aside as it is and takes it
   for (std::size_t round = 1; round <= 3; ++round) {
     const BegunIndex begun = place.begin({.rebuild = true, .started = true});
     CHECK(begun.store->index_id() != old_index);
-    CHECK(begun.store->is_adopting());
+    CHECK(begun.store->adopter());
     CHECK_FALSE(begun.store->has_share());
     REQUIRE(begun.store->peers().size() == 1);
     CHECK(begun.store->peers()[0].slot == 5);
@@ -170,7 +170,7 @@ TEST_CASE("finish_rebuild: a rebuild that died with the old store set aside is g
     const BegunIndex begun = place.begin({.started = true});
     CHECK(begun.store->index_id() == next_index);
     CHECK(begun.store->peers().size() == 1);
-    CHECK(begun.store->is_adopting());
+    CHECK(begun.store->adopter());
   }
   // One that died before it set the old one aside is begun anew, whatever it left.
   std::ofstream{place.paths.store() + ".new"} << "half made";

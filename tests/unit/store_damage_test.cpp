@@ -194,15 +194,15 @@ TEST_CASE("store: its writer is chosen once, and adopting ends once") {
   const test::TempFolder folder;
   Store store{folder / "s.db"};
   CHECK_FALSE(store.writer());
-  CHECK_FALSE(store.is_adopting());
+  CHECK_FALSE(store.adopter());
   CHECK(store.is_of_this_boot());
   store.set_writer(test::device('W'), true);
   store.begin_instance();
   CHECK(Store{folder / "s.db"}.writer() == test::device('W'));
-  CHECK(Store{folder / "s.db"}.is_adopting());
+  CHECK(Store{folder / "s.db"}.adopter());
   CHECK(store.is_of_this_boot());
   store.end_adoption();
-  CHECK_FALSE(Store{folder / "s.db"}.is_adopting());
+  CHECK_FALSE(Store{folder / "s.db"}.adopter());
   run_sql(folder / "s.db", "UPDATE fact SET value='another boot' WHERE name='boot'");
   CHECK_FALSE(store.is_of_this_boot());
 }

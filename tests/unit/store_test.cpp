@@ -259,7 +259,8 @@ TEST_CASE("store: sequences rise by one, and a record whose base is old is not w
   CHECK(put(store, record_of("a", 2), 0) == 0);
   CHECK(put(store, record_of("a", 2), 1) == 2);
   CHECK(put(store, record_of("a", 3), 1) == 0);
-  CHECK(put(store, record_of("b", 3), 9) == 3);  // nothing is there that could be newer
+  CHECK(put(store, record_of("b", 3), 9) == 0);  // what it was made from is forgotten
+  CHECK(put(store, record_of("b", 3), 0) == 3);
   CHECK(store.find("a")->entry.size == 3);
   CHECK(store.last_sequence() == 3);
 }

@@ -116,7 +116,8 @@ const std::vector<std::uint64_t> kTimes = {1, kEarlier - 100, kEarlier, kEdit, k
 
 }  // namespace
 
-TEST_CASE("successor_writer: of each device, index and boot another, and never the device's own") {
+TEST_CASE(
+    "successor_writer: of each device, index and occasion another, and never the device's own") {
   DeviceId one;
   one.bytes.fill(1);
   DeviceId other;
