@@ -5,7 +5,6 @@
 #include "common/base/log.h"
 #include "common/role/greeting.h"
 #include "common/sync/outgoing.h"
-#include "common/sync/peer_facts.h"
 #include "listener/peer_match.h"
 
 namespace lefting::listener {
@@ -104,7 +103,7 @@ bool Session::is_still_listed() {
 }
 
 bool Session::serve_list(const wire::Request& request, std::span<const std::byte> data) {
-  meet_peer(request.greeting);
+  meet_peer(request);
   auto taken = desk_.intake.take(*slot_, request.greeting, data);
   if (!taken) {
     const bool wire_fault = taken.error().code.category() == wire::code_category();
@@ -124,12 +123,10 @@ bool Session::serve_list(const wire::Request& request, std::span<const std::byte
   return request.greeting.more || reply_to_hello(request);
 }
 
-void Session::meet_peer(const wire::Greeting& greeting) {
+void Session::meet_peer(const wire::Request& request) {
   Instance& instance = desk_.instance;
-  const IndexId own = instance.store.index_id();
-  sync::update_peer(instance.store, instance.peers, *slot_, [&](Peer& peer) {
-    sync::take_greeting(peer, greeting, own, connection_.remote().host);
-  });
+  const wire::Greeting& greeting = request.greeting;
+  meet_greeting(instance, *slot_, greeting, request.operation, connection_.remote().host);
   if (!instance.peers.set_state(*slot_, state::PeerState::online)) return;
   log_info("peer {} ({}) is online", printable(greeting.name), connection_.remote().text());
   instance.wakes.downloader.signal();

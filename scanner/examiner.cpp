@@ -165,7 +165,9 @@ Examiner::Finding Examiner::look_at_missing(const std::string& path) const {
 }
 
 sync::Finder Examiner::finder() const {
-  return {.writer = instance_.writer, .adopter = adopter_, .now_ms = wall_ms()};
+  return {.writer = instance_.writer,
+          .adopter = adopter_,
+          .now_ms = std::max(wall_ms(), instance_.store.forgotten())};
 }
 
 /// True where the file is what its ticket brought, or would bring: the downloader, which may wait

@@ -172,7 +172,7 @@ void NewsSender::lose(state::PeerState state, const std::string& reason) {
 void NewsSender::save_told() {
   sync::update_peer(instance_.store, instance_.peers, slot_, [&](Peer& peer) {
     // A hello meanwhile may know that the peer has lost what it had.
-    if (told_ > peer.told) peer.told = told_;
+    if (told_ > peer.told) sync::take_told(peer, told_);
   });
 }
 

@@ -8,7 +8,6 @@
 #include "common/role/role.h"
 #include "common/sync/intake.h"
 #include "common/sync/outgoing.h"
-#include "common/sync/peer_facts.h"
 
 namespace lefting::supervisor {
 
@@ -28,6 +27,12 @@ class Hello {
 
   /// Errors say why it could not be said.
   Status say() {
+    auto said = say_once();
+    return said && is_needed_again_ ? say_once() : said;
+  }
+
+ private:
+  Status say_once() {
     const auto view = instance_.peers.get(slot_);
     if (!view) return plain_error("hello", "no such peer");
     if (view->peer.address.empty()) {
@@ -50,7 +55,6 @@ class Hello {
     return {};
   }
 
- private:
   Status send_list(net::Connection& connection, const Peer& peer) {
     sync::Outgoing outgoing{instance_.store, peer.told, peer.zstd};
     while (const auto page = outgoing.next()) {
@@ -92,10 +96,8 @@ class Hello {
     }
     if (auto checked = check_device(peer, reply.greeting); !checked) return checked;
     more = reply.greeting.more;
-    const IndexId own = instance_.store.index_id();
-    sync::update_peer(instance_.store, instance_.peers, slot_, [&](Peer& known) {
-      sync::take_greeting(known, reply.greeting, own, connection.remote().host);
-    });
+    is_needed_again_ |= meet_greeting(instance_, slot_, reply.greeting, wire::Operation::hello,
+                                      connection.remote().host);
     auto taken = intake_.take(slot_, reply.greeting, frame.data);
     if (!taken) return taken.error();
     if (taken.value().revived != 0) instance_.wakes.scanner.signal();
@@ -107,6 +109,7 @@ class Hello {
   int slot_;
   int stop_fd_;
   sync::Intake intake_;
+  bool is_needed_again_ = false;  ///< the peer has forgotten what we have seen of it
 };
 
 int say_hello(Instance& instance, int slot, int stop_fd) {

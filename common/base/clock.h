@@ -9,6 +9,9 @@ namespace lefting {
 using std::chrono::milliseconds;
 using Deadline = std::chrono::steady_clock::time_point;
 
+/// A clock that is so far ahead of others is broken.
+inline constexpr std::uint64_t kFarAheadMs = std::uint64_t{366} * 24 * 3600 * 1000;
+
 /// Milliseconds since 1970-01-01 UTC.
 inline std::uint64_t wall_ms() {
   using namespace std::chrono;

@@ -83,6 +83,9 @@ struct Peer {
   IndexId index = 0;               ///< of its index, as last heard
   std::uint64_t seen = 0;          ///< last of its changes that are safely stored here
   std::uint64_t told = 0;          ///< last of our changes that it said it has stored
+  // Both go back where a list is to be heard anew. The furthest that they ever were, of that index:
+  std::uint64_t most_seen = 0;
+  std::uint64_t most_told = 0;
   bool operator==(const Peer&) const = default;
 };
 

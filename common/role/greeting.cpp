@@ -1,6 +1,8 @@
 #include "common/role/greeting.h"
 
+#include "common/base/log.h"
 #include "common/net/address.h"
+#include "common/sync/peer_facts.h"
 
 namespace lefting {
 
@@ -9,7 +11,7 @@ namespace {
 /// What a peer is told to be stored here it may forget, so it is on disk before.
 void make_seen_durable(Instance& instance, const Peer& peer) {
   if (peer.slot < 0) return;
-  const Instance::DurableSeen now{peer.index, peer.seen};
+  const Instance::DurableSeen now{peer.index, peer.most_seen};
   auto& durable = instance.durable_seen[static_cast<std::size_t>(peer.slot)];
   {
     const std::lock_guard lock{instance.durable_mutex};
@@ -31,10 +33,35 @@ wire::Greeting greeting_to(Instance& instance, const Peer& peer) {
   }
   if (peer.index != 0) {
     make_seen_durable(instance, peer);
-    greeting.seen = wire::Seen{peer.index, peer.seen};
+    greeting.seen = wire::Seen{peer.index, peer.seen, peer.most_seen};
   }
   greeting.accepts_zstd = true;
   return greeting;
+}
+
+bool meet_greeting(Instance& instance, int slot, const wire::Greeting& greeting,
+                   wire::Operation operation, const std::string& host) {
+  const IndexId own = instance.store.index_id();
+  const bool is_of_own = greeting.seen && greeting.seen->id == own;
+  if (is_of_own && greeting.seen->furthest() > instance.store.last_sequence()) {
+    log_info("peer {} knows later changes of this store than it holds: it is an older copy", slot);
+    store::Transaction transaction{instance.store};
+    transaction.skip_sequences(greeting.seen->furthest());
+    transaction.commit();
+  }
+  const auto known = instance.peers.get(slot);
+  const bool gone_back = known && operation == wire::Operation::hello &&
+                         sync::has_gone_back(known->peer, greeting, own);
+  if (gone_back) {
+    log_info("peer {} has forgotten what it knew; it is asked anew what it has", slot);
+    sync::forget_offers(instance.index, instance.peers, slot,
+                        [](Peer& peer) { peer.seen = peer.most_told = 0; });
+    instance.wakes.downloader.signal();
+    instance.wakes.supervisor.signal();
+  }
+  sync::update_peer(instance.store, instance.peers, slot,
+                    [&](Peer& peer) { sync::take_greeting(peer, greeting, own, host); });
+  return gone_back;
 }
 
 }  // namespace lefting

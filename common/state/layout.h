@@ -88,6 +88,8 @@ struct PeerSlot {
   std::uint64_t index = 0;
   std::uint64_t seen = 0;
   std::uint64_t told = 0;
+  std::uint64_t most_seen = 0;
+  std::uint64_t most_told = 0;
 };
 
 /// The masks are the truth of which slots are used and of their states.

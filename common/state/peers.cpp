@@ -64,6 +64,8 @@ class PeersLock {
     out.peer.index = from.index;
     out.peer.seen = from.seen;
     out.peer.told = from.told;
+    out.peer.most_seen = from.most_seen;
+    out.peer.most_told = from.most_told;
     out.state = state(slot);
     out.reason = view(from.reason);
     return out;
@@ -125,6 +127,8 @@ class PeersLock {
     to.index = peer.index;
     to.seen = peer.seen;
     to.told = peer.told;
+    to.most_seen = peer.most_seen;
+    to.most_told = peer.most_told;
     set_bit(control_.used, peer.slot, true);
   }
 

@@ -87,7 +87,7 @@ bool check_open(sqlite3* database, const Files& files) {
 std::vector<Peer> peers_of(sqlite3* database) {
   check_pages(database, "(peer)");
   Statement statement{database,
-                      "SELECT slot, device, name, address, learned, zstd, 0, 0, 0 FROM peer"};
+                      "SELECT slot, device, name, address, learned, zstd, 0, 0, 0, 0, 0 FROM peer"};
   std::vector<Peer> out;
   while (statement.step()) out.push_back(read_peer(statement));
   return out;

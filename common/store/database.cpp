@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <filesystem>
 
 #include "common/base/shard.h"
@@ -96,6 +97,16 @@ std::string Store::Database::read_fact(std::string_view name) {
   return query->step() ? std::string{query->blob(0)} : std::string{};
 }
 
+std::uint64_t Store::Database::read_number(std::string_view name) {
+  const std::string text = read_fact(name);
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (!text.empty() && (error != std::errc{} || end != text.data() + text.size())) {
+    throw_damaged("it has lost a number");
+  }
+  return number;
+}
+
 void Store::Database::write_fact(std::string_view name, std::string_view value) {
   set_fact.bind_text(1, name).bind_text(2, value);
   set_fact.run();
@@ -169,6 +180,8 @@ Peer read_peer(const Statement& row) {
   peer.index = row.number(6);
   peer.seen = row.number(7);
   peer.told = row.number(8);
+  peer.most_seen = row.number(9);
+  peer.most_told = row.number(10);
   return peer;
 }
 

@@ -64,7 +64,7 @@ struct Store::Database {
   Statement put{raw,
                 "UPDATE file SET size=?3, mtime=?4, mode=?5, deleted=?6, hash=?7, version=?8, "
                 "sequence=?9, ctime=?10, inode=?11 WHERE shard=?1 AND path=?2 AND sequence=?12"};
-  Statement forget{raw, "DELETE FROM file WHERE shard=? AND path=?"};
+  Statement forget{raw, "DELETE FROM file WHERE shard=? AND path=? RETURNING version"};
   Statement tickets{raw, "SELECT " TICKET_COLUMNS " FROM ticket ORDER BY id"};
   Statement shard_tickets{raw, "SELECT " TICKET_COLUMNS " FROM ticket WHERE shard=?"};
   Statement find_ticket{raw, "SELECT " TICKET_COLUMNS " FROM ticket WHERE shard=? AND path=?"};
@@ -81,15 +81,16 @@ struct Store::Database {
                           "SELECT " TICKET_COLUMNS " FROM ticket WHERE id>? ORDER BY id LIMIT ?"};
   Statement peers{
       raw,
-      "SELECT slot, device, name, address, learned, zstd, their_index, seen, told FROM peer "
-      "ORDER BY slot"};
-  Statement put_peer{raw, "INSERT OR REPLACE INTO peer VALUES(?,?,?,?,?,?,?,?,?)"};
+      "SELECT slot, device, name, address, learned, zstd, their_index, seen, told, most_seen, "
+      "most_told FROM peer ORDER BY slot"};
+  Statement put_peer{raw, "INSERT OR REPLACE INTO peer VALUES(?,?,?,?,?,?,?,?,?,?,?)"};
   Statement remove_peer{raw, "DELETE FROM peer WHERE slot=?"};
   Statement drop_source{raw, "UPDATE ticket SET sources=sources & ~? WHERE sources & ?"};
 
   std::uint64_t read_counter(std::string_view name);
   void write_counter(std::string_view name, std::uint64_t value);
   std::string read_fact(std::string_view name);
+  std::uint64_t read_number(std::string_view name);  ///< 0: there is none
   void write_fact(std::string_view name, std::string_view value);
 };
 

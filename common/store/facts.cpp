@@ -5,13 +5,6 @@
 
 namespace lefting::store {
 
-namespace {
-
-// More than any crash can lose, and little enough for two million crashes within 2^53.
-constexpr std::uint64_t kSequenceJump = std::uint64_t{1} << 32;
-
-}  // namespace
-
 bool Store::is_of_this_boot() {
   const std::lock_guard lock{mutex_};
   const std::string stored = database_->read_fact("boot");
@@ -21,16 +14,11 @@ bool Store::is_of_this_boot() {
 void Store::begin_instance() {
   {
     Transaction transaction{*this};
-    const std::string now = boot_id();
-    if (database_->read_fact("boot") != now) {
-      database_->write_fact("boot", now);
-      // A new store has said nothing yet, so nothing can be lost.
-      const std::uint64_t last = database_->read_counter("sequence");
-      if (last != 0) database_->write_counter("sequence", last + kSequenceJump);
-    }
+    database_->write_fact("boot", boot_id());
     transaction.commit();
   }
   const std::lock_guard lock{mutex_};
+  is_timed_ = true;
   // So that what was written before is safe from all that may become of the log.
   execute(database_->raw, "PRAGMA wal_checkpoint(PASSIVE)");
 }
@@ -87,6 +75,11 @@ void Store::begin_adoption(ShortId adopter) {
 void Store::end_adoption() {
   const std::lock_guard lock{mutex_};
   database_->write_fact("adopting", "");
+}
+
+std::uint64_t Store::forgotten() {
+  const std::lock_guard lock{mutex_};
+  return database_->read_number("forgotten");
 }
 
 std::string Store::ignore_digest() {

@@ -45,6 +45,13 @@ constexpr const char* kTables3 = R"(
 CREATE TABLE trace(hash INTEGER PRIMARY KEY, version BLOB NOT NULL);
 )";
 
+/// What version 4 has that version 3 had not.
+constexpr const char* kTables4 = R"(
+ALTER TABLE peer ADD COLUMN most_seen INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE peer ADD COLUMN most_told INTEGER NOT NULL DEFAULT 0;
+UPDATE peer SET most_seen=seen, most_told=told;
+)";
+
 /// From version 1, whose tickets had no shard.
 constexpr const char* kMoveTickets = R"(
 INSERT INTO ticket SELECT shard_of(path), path, id, size, mtime, mode, deleted, hash, version,
@@ -78,6 +85,7 @@ void create(sqlite3* database) {
     execute(database, kTables);
     execute(database, kTables2);
     execute(database, kTables3);
+    execute(database, kTables4);
     execute(database,
             fmt::format("INSERT INTO fact VALUES('index', '{}')", index_text(id)).c_str());
     execute(database, fmt::format("PRAGMA application_id={}", kApplicationId).c_str());
@@ -98,6 +106,7 @@ void upgrade(sqlite3* database) {
     execute(database, kMoveTickets);
   }
   if (version < 3) execute(database, kTables3);
+  if (version < 4) execute(database, kTables4);
   execute(database, fmt::format("PRAGMA user_version={}", kSchemaVersion).c_str());
   execute(database, "COMMIT");
 }

@@ -19,6 +19,7 @@ void Store::open() {
   if (database_) return;
   opened_mark_ = file_mark(path_);  // before it is opened: what changes from now on is noticed
   database_ = std::make_unique<Database>(path_, access_);
+  is_timed_ = !database_->read_fact("boot").empty();
 }
 
 bool Store::is_outdated() const {

@@ -54,9 +54,9 @@ class Store {
   /// and half new, so close(), open() and read again.
   bool is_outdated() const;
 
-  /// Notes that an instance starts on it. After a crash of the machine (not of a process) the
-  /// last commits may be lost and peers may know sequence numbers that this store does not: the
-  /// sequence then jumps, so that none is given twice.
+  /// Notes that an instance starts on it. From the first time on a sequence is at least the time in
+  /// ms since 1970, times 256: a store that comes from a backup, or from before a crash of the
+  /// machine, gives none that its peers know already, as long as the clock is right.
   void begin_instance();
 
   IndexId index_id();
@@ -76,6 +76,9 @@ class Store {
   void end_adoption();  ///< the whole share has been seen
   /// Which rules of what is ignored the whole index was made by (IgnoreFile::digest()).
   std::string ignore_digest();
+  /// The highest counter in a version of a forgotten record: what is said of its path from now on
+  /// must not look older, even by a clock that was set back.
+  std::uint64_t forgotten();
   std::uint64_t last_sequence();  ///< the highest given so far
   /// What was given up to `sequence`, by any process, outlives a power cut too when this returns.
   void make_durable(std::uint64_t sequence);
@@ -121,7 +124,9 @@ class Store {
   FileMark opened_mark_;
   std::mutex mutex_;
   std::unique_ptr<Database> database_;
-  std::uint64_t durable_ = 0;  ///< as make_durable() knows; guarded by mutex_
+  // Guarded by mutex_.
+  std::uint64_t durable_ = 0;  ///< as make_durable() knows
+  bool is_timed_ = false;      ///< an instance has begun on it
 };
 
 /// One write transaction (BEGIN IMMEDIATE). Rolled back unless committed.
@@ -137,6 +142,8 @@ class Transaction {
   /// The number that the next put_record will get / the next new ticket.
   std::uint64_t next_sequence() const;
   std::uint64_t next_ticket() const;
+  /// None up to `sequence` will be given. Ignored where that is over a year ahead.
+  void skip_sequences(std::uint64_t sequence);
 
   /// Gives the record its sequence and stores it, if the path's record in the store still has
   /// sequence `base` (0: there is none). False: somebody was faster, nothing is stored.
@@ -185,6 +192,7 @@ class Transaction {
   std::uint64_t next_sequence_ = 0;
   std::uint64_t first_ticket_ = 0;
   std::uint64_t next_ticket_ = 0;
+  std::uint64_t forgotten_ = 0;
 };
 
 }  // namespace lefting::store

@@ -1,3 +1,6 @@
+#include <algorithm>
+
+#include "common/base/clock.h"
 #include "common/base/shard.h"
 #include "common/store/database.h"
 #include "common/store/rows.h"
@@ -7,6 +10,9 @@ namespace lefting::store {
 
 namespace {
 
+/// 256 a millisecond are more than can be committed, and below 2^53 until the year 3084.
+constexpr std::uint64_t timed_sequence(std::uint64_t wall_ms) { return wall_ms << 8; }
+
 std::uint64_t shard_column(std::string_view path) { return shard_of(path); }
 
 }  // namespace
@@ -14,7 +20,9 @@ std::uint64_t shard_column(std::string_view path) { return shard_of(path); }
 Transaction::Transaction(Store& store) : store_{store}, lock_{store.mutex_} {
   store_.database_->begin.run();
   try {
-    next_sequence_ = first_sequence_ = store_.database_->read_counter("sequence") + 1;
+    next_sequence_ = store_.database_->read_counter("sequence") + 1;
+    if (store_.is_timed_) next_sequence_ = std::max(next_sequence_, timed_sequence(wall_ms()));
+    first_sequence_ = next_sequence_;
     next_ticket_ = first_ticket_ = store_.database_->read_counter("ticket") + 1;
   } catch (...) {
     store_.database_->rollback.run();
@@ -33,6 +41,11 @@ Transaction::~Transaction() {
 
 std::uint64_t Transaction::next_sequence() const { return next_sequence_; }
 std::uint64_t Transaction::next_ticket() const { return next_ticket_; }
+
+void Transaction::skip_sequences(std::uint64_t sequence) {
+  if (sequence > timed_sequence(wall_ms() + kFarAheadMs)) return;
+  next_sequence_ = std::max(next_sequence_, sequence + 1);
+}
 
 bool Transaction::put_record(Record& record, std::uint64_t base) {
   Store::Database& database = *store_.database_;
@@ -125,13 +138,21 @@ void Transaction::put_peer(Peer& peer) {
   put.bind_text(3, peer.name).bind_text(4, peer.address);
   put.bind(5, std::uint64_t{peer.learned}).bind(6, std::uint64_t{peer.zstd});
   put.bind(7, peer.index).bind(8, peer.seen).bind(9, peer.told);
+  put.bind(10, peer.most_seen).bind(11, peer.most_told);
   put.run();
 }
 
 void Transaction::forget_record(std::string_view path) {
   Store::Database& database = *store_.database_;
-  database.forget.bind(1, shard_column(path)).bind_blob(2, path);
-  database.forget.run();
+  {
+    Query query{database.forget};
+    query->bind(1, shard_column(path)).bind_blob(2, path);
+    while (query->step()) {
+      for (const VersionCounter& one : decode_version(query->blob(0))) {
+        forgotten_ = std::max(forgotten_, one.counter);
+      }
+    }
+  }
   database.drop_trace.bind(1, trace_key(path_hash(path)));
   database.drop_trace.run();
 }
@@ -186,6 +207,9 @@ bool Transaction::has_device(const DeviceId& device) {
 void Transaction::commit() {
   Store::Database& database = *store_.database_;
   if (next_sequence_ != first_sequence_) database.write_counter("sequence", next_sequence_ - 1);
+  if (forgotten_ != 0 && forgotten_ > database.read_number("forgotten")) {
+    database.write_fact("forgotten", std::to_string(forgotten_));
+  }
   if (next_ticket_ != first_ticket_) database.write_counter("ticket", next_ticket_ - 1);
   database.commit.run();
   open_ = false;

@@ -30,10 +30,7 @@ Joined put_wish(store::Transaction& transaction, Ticket& ticket) {
   return joined;
 }
 
-/// A device whose clock is so far ahead is broken, and a counter at the end of its range could
-/// never be bumped again.
-constexpr std::uint64_t kFarAheadMs = std::uint64_t{366} * 24 * 3600 * 1000;
-
+/// A counter at the end of its range could never be bumped again.
 bool is_far_ahead(const Entry& entry, std::uint64_t now_ms) {
   return stamp(entry.version).counter > now_ms + kFarAheadMs;
 }
@@ -87,29 +84,16 @@ Result<Taken> Intake::take(int slot, const wire::Greeting& greeting,
   return taken;
 }
 
-/// What an index offered that its peer has lost may be nowhere any more, and nobody would say so.
-/// True: there was such, and all peers are to be asked anew.
+/// True: all peers are to be asked anew.
 bool Intake::meet_index(int slot, IndexId index) {
   const auto known = peers_.get(slot);
   if (!known || known->peer.index == 0 || known->peer.index == index) return false;
-  // Less is known from now on, so the segment goes first: who dies in between has forgotten too
-  // much, and asks again.
-  index_.tickets().drop_source(slot);
-  bool offered = false;
-  {
-    store::Transaction transaction{index_.store()};
-    auto peer = transaction.find_peer(slot);
-    if (!peer) return false;
-    peer->index = index;
-    peer->seen = 0;
-    transaction.put_peer(*peer);
-    offered = transaction.forget_offers(slot);
-    transaction.commit();
-  }
-  index_.tickets().drop_source(slot);  // of what was loaded again meanwhile
   log_info("peer {} has another index; what the old one offered is forgotten", slot);
-  if (offered) peers_.ask_anew();
-  return offered;
+  return forget_offers(index_, peers_, slot, [&](Peer& peer) {
+    peer.index = index;
+    peer.seen = 0;
+    peer.most_seen = 0;
+  });
 }
 
 /// Tombstones that the peer seems not to know, though it had them once, or was not here then.

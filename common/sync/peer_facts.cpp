@@ -37,7 +37,40 @@ void take_greeting(Peer& peer, const wire::Greeting& greeting, IndexId own,
     peer.learned = true;
   }
   peer.zstd = greeting.accepts_zstd;
-  if (greeting.seen) peer.told = greeting.seen->id == own ? greeting.seen->to : 0;
+  if (!greeting.seen) return;
+  const bool is_of_own = greeting.seen->id == own;
+  peer.told = is_of_own ? greeting.seen->to : 0;
+  peer.most_told = is_of_own ? std::max(peer.most_told, greeting.seen->furthest()) : 0;
+}
+
+bool has_gone_back(const Peer& peer, const wire::Greeting& hello, IndexId own) {
+  const bool has_any = hello.seen && hello.seen->id == own;
+  return (has_any ? hello.seen->furthest() : 0) < peer.most_told;
+}
+
+void take_told(Peer& peer, std::uint64_t sequence) {
+  peer.told = sequence;
+  peer.most_told = std::max(peer.most_told, sequence);
+}
+
+bool forget_offers(Index& index, state::PeerList& peers, int slot,
+                   const std::function<void(Peer&)>& change) {
+  // Less is known from now on, so the segment goes first: who dies in between has forgotten too
+  // much, and asks again.
+  index.tickets().drop_source(slot);
+  bool offered = false;
+  {
+    store::Transaction transaction{index.store()};
+    auto peer = transaction.find_peer(slot);
+    if (!peer) return false;
+    change(*peer);
+    transaction.put_peer(*peer);
+    offered = transaction.forget_offers(slot);
+    transaction.commit();
+  }
+  index.tickets().drop_source(slot);  // of what was loaded again meanwhile
+  if (offered) peers.ask_anew();
+  return offered;
 }
 
 void take_range(Peer& peer, const wire::IndexRange& page) {
@@ -45,8 +78,10 @@ void take_range(Peer& peer, const wire::IndexRange& page) {
     // Another index: what was seen of the old one says nothing about this one.
     peer.index = page.id;
     peer.seen = 0;
+    peer.most_seen = 0;
   }
   if (page.from <= peer.seen) peer.seen = std::max(peer.seen, page.to);
+  peer.most_seen = std::max(peer.most_seen, peer.seen);
 }
 
 }  // namespace lefting::sync

@@ -6,6 +6,7 @@
 #include "common/base/entry.h"
 #include "common/state/peers.h"
 #include "common/store/store.h"
+#include "common/sync/index.h"
 #include "common/wire/messages.h"
 
 namespace lefting::sync {
@@ -20,6 +21,20 @@ bool update_peer(store::Store& store, state::PeerList& peers, int slot,
 /// `host`: where the greeting came from.
 void take_greeting(Peer& peer, const wire::Greeting& greeting, IndexId own,
                    const std::string& host);
+
+/// True if the peer, which says hello, has less of our index `own` than it had before: its store is
+/// an older copy of itself, or it has us in its list anew.
+bool has_gone_back(const Peer& peer, const wire::Greeting& hello, IndexId own);
+
+/// Our changes up to `sequence` are stored there, and after it they are to be told.
+void take_told(Peer& peer, std::uint64_t sequence);
+
+/// What a peer offered that it has lost may be nowhere any more, and nobody would say so: it is no
+/// source any more, and `change` says what else is forgotten of it. Throws StoreError.
+/// Returns   true: something that it had offered was still wanted, and all peers are asked anew
+///           once the supervisor is woken.
+bool forget_offers(Index& index, state::PeerList& peers, int slot,
+                   const std::function<void(Peer&)>& change);
 
 /// What of `page` is stored once its entries are: `peer.index` and `peer.seen` go on only where
 /// the page begins at or before what was seen.

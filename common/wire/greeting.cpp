@@ -40,11 +40,12 @@ std::optional<Seen> take_seen(Fields& fields) {
   Fields inner{*object};
   const auto id = inner.parsed("id", "16 hex digits", parse_index);
   const auto to = inner.number("to");
+  const auto most = inner.number("most");
   if (!id) inner.missing("id");
   if (!to) inner.missing("to");
   hand_on(inner, "seen", fields);
   if (inner.failure()) return std::nullopt;
-  return Seen{*id, *to};
+  return Seen{*id, *to, most.value_or(0)};
 }
 
 }  // namespace
@@ -76,6 +77,7 @@ void put_seen(JsonWriter& writer, const Seen& seen) {
   writer.StartObject();
   put_text(writer, "id", index_text(seen.id));
   put_unsigned(writer, "to", seen.to);
+  if (seen.most > seen.to) put_unsigned(writer, "most", seen.most);
   writer.EndObject();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,7 +32,9 @@ struct IndexRange {
 /// `seen` of hello and news: the last of the receiver's changes that the sender has stored.
 struct Seen {
   IndexId id = 0;
-  std::uint64_t to = 0;
+  std::uint64_t to = 0;    ///< what is after it the sender wants to hear
+  std::uint64_t most = 0;  ///< said where it asks anew, and had stored up to there before
+  std::uint64_t furthest() const { return std::max(to, most); }
   bool operator==(const Seen&) const = default;
 };
 

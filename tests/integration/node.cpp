@@ -131,6 +131,14 @@ std::uint64_t number_of(const rapidjson::Value& object, const char* key) {
   return it != object.MemberEnd() && it->value.IsUint64() ? it->value.GetUint64() : 0;
 }
 
+std::uint64_t last_sequence(const rapidjson::Document& dump) {
+  std::uint64_t last = 0;
+  for (const auto& file : dump["files"].GetArray()) {
+    last = std::max(last, number_of(file, "sequence"));
+  }
+  return last;
+}
+
 std::string random_bytes(std::size_t size, unsigned seed) {
   std::mt19937_64 random{seed};
   std::string out(size, '\0');

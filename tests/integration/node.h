@@ -66,6 +66,9 @@ class Node {
 std::string text_of(const rapidjson::Value& object, const char* key);
 std::uint64_t number_of(const rapidjson::Value& object, const char* key);
 
+/// The greatest sequence of the files in a dump.
+std::uint64_t last_sequence(const rapidjson::Document& dump);
+
 /// Random bytes, the same for the same seed.
 std::string random_bytes(std::size_t size, unsigned seed);
 

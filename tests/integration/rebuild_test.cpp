@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "tests/integration/nodes.h"
@@ -26,6 +27,47 @@ const std::vector<std::string> kFiles = {
 void write_files(Node& node) {
   for (const std::string& path : kFiles) node.write(path, path + ": first");
 }
+
+std::uint64_t tombstones(Node& node) {
+  const Ended ended = run("dumpstate", {"summary", "--json", "--state", node.state()});
+  rapidjson::Document summary;
+  summary.Parse(ended.out.c_str());
+  return number_of(summary["counts"], "deleted");
+}
+
+/// Tombstones go at the end of a traversal, once the peers have said that they have them; what they
+/// said is stored when a scanner leaves, or every minute.
+void await_traces(Nodes& nodes) {
+  REQUIRE(eventually([&] {
+    for (const std::size_t i : {0u, 1u}) {
+      REQUIRE(nodes[i].supervisor({"restart", "scanner"}).code == 0);
+      REQUIRE(nodes[i].supervisor({"rescan"}).code == 0);
+    }
+    return tombstones(nodes[0]) + tombstones(nodes[1]) == 0;
+  }));
+}
+
+/// A stopped node's share and state, as they were.
+class Snapshot {
+ public:
+  explicit Snapshot(Node& node) : node_{node} {
+    copy(node.share(), folder_ / "share");
+    copy(node.state(), folder_ / "state");
+  }
+  void put_back() const {
+    fs::remove_all(node_.share());
+    fs::remove_all(node_.state());
+    copy(folder_ / "share", node_.share());
+    copy(folder_ / "state", node_.state());
+  }
+
+ private:
+  static void copy(const std::string& from, const std::string& to) {
+    REQUIRE(std::system(("cp -a '" + from + "' '" + to + "'").c_str()) == 0);
+  }
+  Node& node_;
+  TempFolder folder_;
+};
 
 constexpr long kLongAgo = 1'000'000'000;  // 2001
 
@@ -194,30 +236,56 @@ TEST_CASE("rebuild: killed while it adopts the share, it goes on adopting") {
   }
 }
 
+TEST_CASE("rebuild: a machine that goes back to a snapshot has soon what the others have") {
+  Nodes nodes{2};
+  nodes[0].write("gone", "first");
+  nodes[0].write("lives", "1");
+  nodes.start_all();
+  nodes.settle();
+  nodes[1].stop();
+  const Snapshot snapshot{nodes[1]};
+  nodes.start(1);
+  fs::remove(nodes[0].share("gone"));
+  nodes[0].write("of the other", "2");
+  nodes[1].write("own", "3");
+  nodes.settle();
+  REQUIRE_FALSE(nodes[1].exists("gone"));
+  await_traces(nodes);
+
+  nodes[1].stop();
+  snapshot.put_back();
+  REQUIRE(nodes[1].exists("gone"));
+  SUBCASE("as it was") {}
+  SUBCASE("and it has changed more since than it has forgotten") {
+    nodes[0].stop();
+    nodes.start(1);
+    for (int i = 0; i < 20; ++i) nodes[1].write("more" + std::to_string(i), "4");
+    REQUIRE(nodes[1].supervisor({"rescan"}).code == 0);
+    nodes[1].stop();
+    nodes.start(0);
+  }
+  nodes[1].write("new", "5");
+  nodes.start(1);
+  nodes.settle();
+  CHECK_FALSE(nodes[0].exists("gone"));
+  CHECK(nodes.conflicts() == 0);
+  for (const char* path : {"lives", "of the other", "own", "new"}) {
+    CAPTURE(path);
+    CHECK(nodes[0].exists(path));
+    CHECK(nodes[1].exists(path));
+  }
+}
+
 TEST_CASE("rebuild: from a backup, what all had forgotten to be removed is kept beside its name") {
   Nodes nodes{2};
   write_dated(nodes[0], "gone", "first", kLongAgo);
   nodes[0].write("lives", "1");
   nodes.start_all();
   nodes.settle();
-  const auto deleted = [](Node& node) {
-    const Ended ended = run("dumpstate", {"summary", "--json", "--state", node.state()});
-    rapidjson::Document summary;
-    summary.Parse(ended.out.c_str());
-    return number_of(summary["counts"], "deleted");
-  };
   fs::remove(nodes[1].share("gone"));
   REQUIRE(eventually([&] { return !nodes[0].exists("gone"); }));
   nodes.settle();
-  // Tombstones go at the end of a traversal, once the peers have said that they have them; what
-  // they said is stored when a scanner leaves, or every minute.
-  REQUIRE(eventually([&] {
-    for (const std::size_t i : {0u, 1u}) {
-      REQUIRE(nodes[i].supervisor({"restart", "scanner"}).code == 0);
-      REQUIRE(nodes[i].supervisor({"rescan"}).code == 0);
-    }
-    return deleted(nodes[0]) == 0;
-  }));
+  await_traces(nodes);
 
   nodes[1].stop();
   remove_store(nodes[1]);

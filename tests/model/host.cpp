@@ -6,25 +6,21 @@
 #include "common/sync/decide.h"
 #include "common/sync/observe.h"
 #include "common/sync/peer_facts.h"
+#include "common/sync/version.h"
 #include "common/sync/wish.h"
 
 namespace lefting::model {
 
-namespace {
-
-constexpr std::uint64_t kSequenceJump = std::uint64_t{1} << 32;
-
-}  // namespace
-
-Host::Host(std::size_t number, std::mt19937_64& random, Story& story)
-    : number_{number}, random_{random}, story_{story} {
+Host::Host(std::size_t number, const std::uint64_t& world_ms, std::mt19937_64& random, Story& story)
+    : number_{number}, world_ms_{world_ms}, random_{random}, story_{story} {
   store.index = random_() | 1;
   store.writer = *parse_short_id(std::string(8, static_cast<char>('A' + number)));
   durable_ = store;
+  back_up();
 }
 
-std::uint64_t Host::now_ms(std::uint64_t world_ms) const {
-  return static_cast<std::uint64_t>(static_cast<std::int64_t>(world_ms) + clock_ahead_ms);
+std::uint64_t Host::now_ms() const {
+  return static_cast<std::uint64_t>(static_cast<std::int64_t>(world_ms_) + clock_ahead_ms);
 }
 
 const Record* Host::record_of(const std::string& path) const {
@@ -36,16 +32,21 @@ bool Host::commit(Record record, std::uint64_t base) {
   const Record* now = record_of(record.entry.path);
   if ((now == nullptr ? 0 : now->sequence) != base) return false;
   story_.tell(number_, "records", record.entry);
-  record.sequence = ++store.sequence;
+  store.sequence = std::max(store.sequence + 1, now_ms() << 8);
+  record.sequence = store.sequence;
   store.records[record.entry.path] = std::move(record);
   return true;
 }
 
 void Host::ignore(const std::string& path) {
   if (job_ || found_) return;  // the rules change between two batches
+  const Record* record = record_of(path);
   story_.tell(number_, "ignores", path);
   store.ignored.insert(path);
-  store.records.erase(path);
+  if (record != nullptr && !record->entry.deleted) {
+    store.forgotten = std::max(store.forgotten, sync::stamp(record->entry.version).counter);
+    store.records.erase(path);
+  }
   store.tickets.erase(path);
   disk.discard_partial(path);
   for (Peer& peer : store.peers) peer.seen = 0;
@@ -68,7 +69,7 @@ void Host::look_at(const std::string& path, std::uint64_t now) {
   const auto copy = sync::parse_conflict_path(path);
   const bool downloaders = is_at_work(path) || (copy && is_at_work(copy->original));
   const Record* record = record_of(path);
-  const sync::Finder finder{store.writer, store.adopter, now};
+  const sync::Finder finder{store.writer, store.adopter, std::max(now, store.forgotten)};
   const std::uint64_t base = record == nullptr ? 0 : record->sequence;
   const auto stat = disk.stat(path);
   if (!stat || stat->type != share::FileType::file) {
@@ -116,7 +117,10 @@ News Host::news_for(const Host& peer) {
 
 void Host::meet_index(std::size_t from, IndexId index) {
   const IndexId known = store.peers[from].index;
-  if (known == 0 || known == index) return;
+  if (known != 0 && known != index) forget_offers(from);
+}
+
+void Host::forget_offers(std::size_t from) {
   const std::uint64_t bit = std::uint64_t{1} << from;
   bool any = false;
   for (auto& [path, ticket] : store.tickets) {
@@ -159,7 +163,15 @@ void Host::take_range(std::size_t from, const News& news) {
 void Host::hear_seen(Host& peer) {
   peer.sync_store();
   const Peer& facts = peer.store.peers[number_];
-  store.peers[peer.number_].told = facts.index == store.index ? facts.seen : 0;
+  Peer& known = store.peers[peer.number_];
+  wire::Greeting hello;
+  hello.seen = wire::Seen{facts.index, facts.seen, facts.most_seen};
+  if (facts.index == store.index) store.sequence = std::max(store.sequence, facts.most_seen);
+  if (sync::has_gone_back(known, hello, store.index)) {
+    forget_offers(peer.number_);
+    known.seen = known.most_told = 0;
+  }
+  sync::take_greeting(known, hello, store.index, "");
 }
 
 void Host::fade_tombstones(std::size_t hosts) {
@@ -255,6 +267,21 @@ void Host::put_off() {
   const auto at = store.tickets.find(job_->ticket.wanted.path);
   if (at != store.tickets.end() && at->second.id == job_->ticket.id) waiting_.insert(at->first);
   job_.reset();
+}
+
+void Host::end_stuck(const Fetch& fetch) {
+  std::erase_if(store.tickets, [&](const auto& item) {
+    const Entry& wanted = item.second.wanted;
+    const auto stat = disk.stat(wanted.path);
+    const bool is_free = !stat || stat->type == share::FileType::file;
+    if (is_free || wanted.deleted) return false;
+    for (std::size_t from = 0; from < kMostHosts; ++from) {
+      const bool is_source = (item.second.sources >> from & 1) != 0;
+      if (is_source && !fetch(from, wanted).has_lost) return false;
+    }
+    disk.discard_partial(wanted.path);
+    return true;
+  });
 }
 
 void Host::end_ticket(const Ticket& ticket) {
@@ -482,10 +509,18 @@ bool Host::power_cut() {
   const bool forgets = random_() % 2 == 0 &&
                        (durable_.sequence != store.sequence || durable_.ticket != store.ticket);
   if (forgets) store = durable_;
-  store.sequence += kSequenceJump;
   if (store.adopter) store.adopter = store.writer = new_writer();
   durable_ = store;
   return forgets;
+}
+
+void Host::back_up() { backup_ = {store, disk}; }
+
+void Host::go_back(bool with_disk) {
+  kill();
+  store = backup_.store;
+  durable_ = store;
+  if (with_disk) disk = backup_.disk;
 }
 
 void Host::lose_store() {

@@ -29,6 +29,7 @@ struct Store {
   ShortId writer;
   std::optional<ShortId> adopter;
   std::set<std::string> ignored;
+  std::uint64_t forgotten = 0;  ///< the highest counter in a version of a forgotten record
   std::array<Peer, kMostHosts> peers;
 };
 
@@ -42,7 +43,7 @@ struct News {
 /// Each function is a step between two of which anything may happen.
 class Host {
  public:
-  Host(std::size_t number, std::mt19937_64& random, Story& story);
+  Host(std::size_t number, const std::uint64_t& world_ms, std::mt19937_64& random, Story& story);
 
   Disk disk;
   Store store;
@@ -50,7 +51,7 @@ class Host {
   std::int64_t clock_ahead_ms = 0;
 
   std::size_t number() const { return number_; }
-  std::uint64_t now_ms(std::uint64_t world_ms) const;
+  std::uint64_t now_ms() const;
 
   // The scanner.
   void look_at(const std::string& path, std::uint64_t now);
@@ -90,6 +91,9 @@ class Host {
   using Fetch = std::function<Served(std::size_t from, const Entry& wanted)>;
   bool work(std::uint64_t now, const Fetch& fetch);
   bool is_working() const { return job_.has_value(); }
+  /// Ends wishes that nobody can fulfil any more and whose place is not free: they would end when
+  /// it is, since only then a source is asked.
+  void end_stuck(const Fetch& fetch);
   /// It took blocks of another version for done.
   bool has_mixed() const { return has_mixed_; }
   void requeue() { waiting_.clear(); }
@@ -98,6 +102,9 @@ class Host {
   /// True: commits were lost, and with them what a user did on top of them.
   bool power_cut();
   void lose_store();
+  void back_up();
+  /// The store, and perhaps the whole machine, is again what it was at the last back_up().
+  void go_back(bool with_disk);
   void sync_store() { durable_ = store; }
 
  private:
@@ -127,6 +134,7 @@ class Host {
   bool keep(Job& job, const Record& loser, share::FileStat& stat);
   void keep_loser(Job& job);
   void make_way(Job& job, std::uint64_t now);
+  void forget_offers(std::size_t from);
   void forget_source(const Ticket& ticket, std::size_t from);
   std::size_t pick_source(std::uint64_t sources);
   void record_result(Job& job, std::uint64_t now_ms);
@@ -135,10 +143,16 @@ class Host {
   void end_ticket(const Ticket& ticket);
   ShortId new_writer();
 
+  struct Backup {
+    Store store;
+    Disk disk;
+  };
   std::size_t number_;
+  const std::uint64_t& world_ms_;
   std::mt19937_64& random_;
   Story& story_;
   Store durable_;
+  Backup backup_;
   std::set<std::string> waiting_;  ///< paths of tickets that were put off
   std::optional<Job> job_;
   std::optional<Found> found_;

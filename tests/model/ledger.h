@@ -28,6 +28,8 @@ class Ledger {
     ended_.insert(content);
     removed_.insert({path, content});
   }
+  /// The disk that has it goes back to what it was before.
+  void excuse(Content content) { ended_.insert(content); }
   /// It left this name, and has another.
   void left(const std::string& path, Content content) { removed_.insert({path, content}); }
   /// As an edit: it may win against a removal elsewhere.

@@ -26,12 +26,14 @@ Weather weather_of(std::uint64_t seed) {
   weather.wrong_clocks = random() % 3 == 0;
   weather.long_absences = random() % 3 == 0;
   weather.ignore_rules = random() % 5 == 0;
+  weather.backups = random() % 4 == 0 && !weather.wrong_clocks;
   return weather;
 }
 
 World::World(std::uint64_t seed) : random_{seed}, weather_{weather_of(seed)} {
   hosts_.reserve(weather_.hosts);
-  for (std::size_t i = 0; i < weather_.hosts; ++i) hosts_.emplace_back(i, random_, story_);
+  for (std::size_t i = 0; i < weather_.hosts; ++i)
+    hosts_.emplace_back(i, time_ms_, random_, story_);
 }
 
 std::string World::any_path() {
@@ -105,11 +107,7 @@ void World::traverse(Host& host) {
   }
 }
 
-bool World::work(Host& host) {
-  return host.work(clock(host), [this](std::size_t from, const Entry& wanted) {
-    return hosts_[from].serve(wanted);
-  });
-}
+bool World::work(Host& host) { return host.work(clock(host), ask()); }
 
 void World::deliver(std::size_t from, std::size_t to, const News& news, bool whole) {
   Host& host = hosts_[to];
@@ -145,7 +143,20 @@ void World::change_rules(Host& host) {
   host.ignore(any_path());
 }
 
+void World::put_back(Host& host) {
+  if (pick(3) != 0) return host.back_up();
+  has_forgotten_ = true;
+  const bool with_disk = pick(2) == 0;
+  story_.tell("put back", host.number(), with_disk);
+  if (with_disk) {
+    for (const auto& [path, file] : host.disk.files()) ledger_.excuse(file.content);
+  }
+  host.go_back(with_disk);
+  for (auto& wire : wires_[host.number()]) wire.clear();
+}
+
 void World::misfortune(Host& host) {
+  if (weather_.backups && pick(4) == 0) return put_back(host);
   if (weather_.ignore_rules && host.up && pick(3) == 0) return change_rules(host);
   const unsigned what = pick(12);
   if (what < 5 && weather_.deaths) {
@@ -247,6 +258,9 @@ std::string World::come_to_rest() {
   }
   for (int round = 0; round < kMostRounds; ++round) {
     if (!settle_once()) return fault_at_rest();
+    for (Host& host : hosts_) {
+      if (has_forgotten_) host.end_stuck(ask());
+    }
     if (std::string fault = fault_now(); !fault.empty()) return fault;
   }
   return "it does not come to rest";

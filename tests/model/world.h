@@ -23,6 +23,7 @@ struct Weather {
   bool wrong_clocks = false;
   bool long_absences = false;
   bool ignore_rules = false;
+  bool backups = false;  ///< that are put back; with right clocks only
 };
 /// The weather of a seed.
 Weather weather_of(std::uint64_t seed);
@@ -47,16 +48,20 @@ class World {
   void talk();
   void deliver(std::size_t from, std::size_t to, const News& news, bool whole);
   void change_rules(Host& host);
+  void put_back(Host& host);
   void misfortune(Host& host);
   void traverse(Host& host);
   bool work(Host& host);
+  Host::Fetch ask() const {
+    return [this](std::size_t from, const Entry& wanted) { return hosts_[from].serve(wanted); };
+  }
   std::string come_to_rest();
   bool settle_once();
   void calm();
   std::string fault_at_rest() const;
   std::string fault_now() const;
   std::string any_path();
-  std::uint64_t clock(const Host& host) const { return host.now_ms(time_ms_); }
+  std::uint64_t clock(const Host& host) const { return host.now_ms(); }
   unsigned pick(unsigned below) { return static_cast<unsigned>(random_() % below); }
 
   Story story_;

@@ -59,9 +59,9 @@ inline std::string make_store(const TempFolder& folder) {
   const std::string path = folder / "good.db";
   store::Store store{path};
   store.set_writer(device('A'), false);
-  store.begin_instance();
   store.note_share();
-  fill(store);
+  fill(store);  // before: so that its sequences begin at 1
+  store.begin_instance();
   return path;
 }
 

@@ -332,3 +332,22 @@ TEST_CASE("take_greeting: an address that the user gave stays, a learned one fol
   sync::take_greeting(unknown, greeting, 1, "10.0.0.2");
   CHECK(unknown.told == 0);
 }
+
+TEST_CASE("has_gone_back: who has less of us than before, but not who only asks anew") {
+  Peer peer;
+  wire::Greeting hello;
+  CHECK_FALSE(sync::has_gone_back(peer, hello, 1));
+  sync::take_told(peer, 40);
+  hello.seen = wire::Seen{1, 40};
+  CHECK_FALSE(sync::has_gone_back(peer, hello, 1));
+  hello.seen = wire::Seen{1, 0, 40};  // asks anew
+  CHECK_FALSE(sync::has_gone_back(peer, hello, 1));
+  sync::take_greeting(peer, hello, 1, "h");
+  CHECK(peer.told == 0);
+  hello.seen = wire::Seen{1, 39};
+  CHECK(sync::has_gone_back(peer, hello, 1));
+  hello.seen = wire::Seen{2, 50};
+  CHECK(sync::has_gone_back(peer, hello, 1));
+  hello.seen.reset();  // it has us in its list anew
+  CHECK(sync::has_gone_back(peer, hello, 1));
+}

@@ -14,7 +14,7 @@ inline wire::Greeting full_greeting() {
   greeting.name = "Büro";
   greeting.port = 20000;
   greeting.index = wire::IndexRange{0x0123456789abcdef, 5, 77};
-  greeting.seen = wire::Seen{0xfedcba9876543210, std::numeric_limits<std::uint64_t>::max()};
+  greeting.seen = wire::Seen{0xfedcba9876543210, 7, std::numeric_limits<std::uint64_t>::max()};
   greeting.more = true;
   greeting.encoding = wire::Encoding::zstd;
   greeting.raw_size = 16777216;

@@ -4,12 +4,14 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "common/base/clock.h"
 #include "common/base/shard.h"
 #include "common/store/rows.h"
 #include "common/store/schema.h"
@@ -129,6 +131,7 @@ OldStore sample_of_old_store() {
     peer.address = "h:" + std::to_string(slot);
     if (slot != 0) peer.device = DeviceId{{static_cast<std::uint8_t>(slot)}};
     peer.seen = 7;
+    peer.most_seen = 7;
     old.peers.push_back(peer);
   }
   return old;
@@ -592,21 +595,65 @@ TEST_CASE("store: cut short at any step of the upgrade it is as before, and the 
   check_holds(store, old);
 }
 
-TEST_CASE(
-    "store: after a restart of the machine the sequence jumps, after one of ours it doesn't") {
+TEST_CASE("store: an instance's sequences are times, so that an older copy gives none again") {
   const test::TempFolder folder;
   const std::string path = folder / "s.db";
+  const std::uint64_t before = wall_ms() << 8;
+  std::uint64_t first = 0;
   {
     Store store{path};
     store.begin_instance();
-    CHECK(put(store, record_of("a", 1), 0) == 1);
-    store.begin_instance();
-    CHECK(store.last_sequence() == 1);
+    CHECK(store.last_sequence() == 0);
+    first = put(store, record_of("a", 1), 0);
   }
-  run_sql(path, "UPDATE fact SET value='another boot' WHERE name='boot'");
-  Store store{path};
-  store.begin_instance();
-  CHECK(store.last_sequence() > 1'000'000);
-  const std::uint64_t next = store.last_sequence() + 1;
-  CHECK(put(store, record_of("b", 1), 0) == next);
+  CHECK(first >= before);
+  std::filesystem::copy_file(path, folder / "copy.db");
+  std::uint64_t last = first;
+  {
+    Store store{path};
+    for (int i = 0; i < 3; ++i) {
+      const std::uint64_t next = put(store, record_of("a", 1), last);
+      CHECK(next > last);
+      last = next;
+    }
+    Transaction transaction{store};  // that gives none leaves none
+    transaction.commit();
+    CHECK(store.last_sequence() == last);
+  }
+  Store copy{folder / "copy.db"};
+  CHECK(copy.last_sequence() == first);
+  CHECK(put(copy, record_of("b", 1), 0) > last);
+}
+
+TEST_CASE("store: sequences that peers know are skipped, but for those of a broken clock") {
+  const test::TempFolder folder;
+  Store store{folder / "s.db"};
+  const auto skip = [&](std::uint64_t sequence) {
+    Transaction transaction{store};
+    transaction.skip_sequences(sequence);
+    transaction.commit();
+  };
+  skip(1000);
+  CHECK(store.last_sequence() == 1000);
+  skip(10);
+  skip(std::uint64_t{1} << 60);
+  CHECK(store.last_sequence() == 1000);
+  CHECK(put(store, record_of("a", 1), 0) == 1001);
+}
+
+TEST_CASE("store: what a forgotten record said is not forgotten") {
+  const test::TempFolder folder;
+  Store store{folder / "s.db"};
+  put(store, record_of("a", 1), 0);
+  CHECK(store.forgotten() == 0);
+  for (int i = 0; i < 2; ++i) {
+    Transaction transaction{store};
+    transaction.forget_record("a");
+    transaction.forget_record("never there");
+    transaction.commit();
+    CHECK(store.forgotten() == 1u << 30);  // record_of()'s highest counter
+  }
+  CHECK_FALSE(store.find("a"));
+  run_sql(folder / "s.db", "UPDATE fact SET value='x' WHERE name='forgotten'");
+  CHECK_THROWS_AS(store.forgotten(), StoreError);
 }
