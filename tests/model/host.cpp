@@ -269,7 +269,11 @@ void Host::put_off() {
   job_.reset();
 }
 
-void Host::end_stuck(const Fetch& fetch) {
+void Host::tidy_up(const Fetch& fetch) {
+  const auto partials = disk.partials();
+  for (const auto& [path, partial] : partials) {
+    if (!store.tickets.contains(path)) disk.discard_partial(path);
+  }
   std::erase_if(store.tickets, [&](const auto& item) {
     const Entry& wanted = item.second.wanted;
     const auto stat = disk.stat(wanted.path);

@@ -91,9 +91,9 @@ class Host {
   using Fetch = std::function<Served(std::size_t from, const Entry& wanted)>;
   bool work(std::uint64_t now, const Fetch& fetch);
   bool is_working() const { return job_.has_value(); }
-  /// Ends wishes that nobody can fulfil any more and whose place is not free: they would end when
-  /// it is, since only then a source is asked.
-  void end_stuck(const Fetch& fetch);
+  /// What a user does who reads the log: removes partial files whose tickets are forgotten, and
+  /// frees the place of what nobody has any more, so that its source is asked and its ticket ends.
+  void tidy_up(const Fetch& fetch);
   /// It took blocks of another version for done.
   bool has_mixed() const { return has_mixed_; }
   void requeue() { waiting_.clear(); }

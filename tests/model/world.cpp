@@ -259,7 +259,7 @@ std::string World::come_to_rest() {
   for (int round = 0; round < kMostRounds; ++round) {
     if (!settle_once()) return fault_at_rest();
     for (Host& host : hosts_) {
-      if (has_forgotten_) host.end_stuck(ask());
+      if (has_forgotten_) host.tidy_up(ask());
     }
     if (std::string fault = fault_now(); !fault.empty()) return fault;
   }
