@@ -160,6 +160,19 @@ TEST_CASE_FIXTURE(Fixture, "examiner: what is adopted is concurrent with all tha
   CHECK_FALSE(instance->store.adopter());
 }
 
+TEST_CASE_FIXTURE(Fixture,
+                  "examiner: what was forgotten is not undercut by a clock that went back") {
+  std::vector<sync::Change> changes(1);
+  const ShortId own = instance->writer;
+  const std::uint64_t ahead = wall_ms() + 100'000;
+  changes[0].record.entry = {.path = "f", .hash = Sha256{}, .version = {{own, ahead}}};
+  REQUIRE(instance->index.commit(changes)[0]);
+  instance->index.forget({"f"}, sync::Index::Peers::stay);
+  write("f", "one");
+  CHECK(examine("f") == Outcome::written);
+  CHECK(instance->dictionary.find("f")->entry.version == VersionVector{{own, ahead + 1}});
+}
+
 TEST_CASE_FIXTURE(Fixture, "examiner: rules that nobody could read are told to nobody") {
   write(".leftingignore", std::string(share::kMostIgnoreBytes + 1, 'x'));
   CHECK(examine(".leftingignore") == Outcome::unreadable);
