@@ -43,23 +43,43 @@ std::uint64_t Batch::run(std::vector<state::TicketView> tickets) {
   jobs_.clear();
   jobs_.resize(tickets.size());
   const Status rules = ignore_.refresh();
-  for (std::size_t i = 0; i < tickets.size(); ++i) {
-    jobs_[i].view = std::move(tickets[i]);
-    const bool mends_rules = jobs_[i].path() == share::kIgnoreName;
-    if (!rules && !mends_rules) {
-      jobs_[i].put_off(share::reason_of(rules.error()));
-    } else if (ignore_.rules().covers(jobs_[i].path())) {
-      leave_out(jobs_[i]);
-    } else if (!context_.stopping()) {
-      site_.begin(jobs_[i]);
+  for (std::size_t i = 0; i < tickets.size(); ++i) jobs_[i].view = std::move(tickets[i]);
+  // What is wanted first: a deletion may be the other half of its rename.
+  for (const bool deletions : {false, true}) {
+    for (Job& job : jobs_) {
+      if (job.wanted().deleted == deletions) begin(job, rules);
     }
-    if (jobs_[i].wanted().deleted) pass(state::FaultPoint::removed);
   }
   record_all();  // deletions and the like don't wait for what is fetched
   fetch_all();
   finish_fetched();
   record_all();
   return settle_rest();
+}
+
+void Batch::begin(Job& job, const Status& rules) {
+  const bool mends_rules = job.path() == share::kIgnoreName;
+  if (!rules && !mends_rules) return job.put_off(share::reason_of(rules.error()));
+  if (ignore_.rules().covers(job.path())) return leave_out(job);
+  if (context_.stopping()) return;
+  if (!job.wanted().deleted) return site_.begin(job);
+  if (Job* const wanted = find_rename(job)) {
+    site_.begin_rename(job, *wanted);
+  } else {
+    site_.begin(job);
+  }
+  pass(state::FaultPoint::removed);
+}
+
+/// What is to be fetched and is here, in the file that is to be removed.
+Job* Batch::find_rename(const Job& deletion) {
+  const std::vector<Job*> wanted = in_stage(Job::Stage::fetch);
+  if (wanted.empty()) return nullptr;
+  const auto record = instance_.dictionary.find(deletion.path());
+  if (!record || !record->entry.hash) return nullptr;
+  const auto at = std::ranges::find(wanted, record->entry.hash,
+                                    [](const Job* job) { return job->wanted().hash; });
+  return at == wanted.end() ? nullptr : *at;
 }
 
 /// Once the scanner has the same rules: it asks the peers anew when they change.
@@ -72,6 +92,7 @@ void Batch::leave_out(Job& job) {
 }
 
 void Batch::fetch_all() {
+  for (Job* job : in_stage(Job::Stage::fetch)) site_.take_local(*job);
   // Each round asks every source once; a job whose source failed finds another in the next.
   int preferred = -1;
   while (!context_.stopping()) {

@@ -22,6 +22,8 @@ class Batch {
   std::uint64_t run(std::vector<state::TicketView> tickets);
 
  private:
+  void begin(Job& job, const Status& rules);
+  Job* find_rename(const Job& deletion);
   void leave_out(Job& job);
   void fetch_all();
   void fetch_from(int slot, const std::vector<Job*>& jobs);

@@ -24,6 +24,7 @@ void Worksite::open_partial(Job& job) {
   if (!partial) return put_off_by(job, partial.error());
   job.partial = partial.take();
   job.blocks = block_count(job.wanted().size);
+  job.frontier = 0;
   if (job.partial->resumed()) {
     job.done = job.view.ticket.done;
   } else if (resume) {
@@ -72,20 +73,30 @@ void Worksite::abandon(Job& job, Reason reason) {
   job.put_off(std::move(reason));
 }
 
-void Worksite::prove(Job& job) {
+/// Of one block it is known already.
+Status Worksite::take_hash(Job& job) {
   if (job.hasher) {
     const auto hash = job.hasher->finish();
     job.hasher.reset();
-    if (!hash) return put_off_by(job, hash.error());
+    if (!hash) return hash.error();
     job.hash = hash.value();
   } else if (job.blocks == 0) {
     job.hash = share::Hasher{}.finish();
   }
+  return {};
+}
+
+void Worksite::prove(Job& job) {
+  if (const Status hashed = take_hash(job); !hashed) return put_off_by(job, hashed.error());
   if (job.wanted().hash && job.hash != job.wanted().hash) {
     log_warning("\"{}\" did not come as announced (wrong hash); it is fetched again",
                 printable(job.path()));
     return abandon(job, {Cause::wrong_content, "what came did not match its hash"});
   }
+  finish(job);
+}
+
+void Worksite::finish(Job& job) {
   if (auto finished = job.partial->finish(job.plan.result.mode, job.plan.result.mtime_ns);
       !finished) {
     return put_off_by(job, finished.error());

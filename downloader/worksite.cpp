@@ -34,7 +34,38 @@ Worksite::Worksite(RoleContext& context, const share::Share& share, Relists& rel
     : context_{context}, instance_{context.instance()}, share_{share}, relists_{relists} {}
 
 void Worksite::begin(Job& job) {
-  if (job.view.ticket.sources == 0) return give_up(job);
+  if (look(job)) carry_out(job);
+}
+
+void Worksite::begin_rename(Job& job, Job& wanted) {
+  if (!look(job)) return;
+  const bool is_rename = job.plan.step == sync::Step::remove && !job.plan.again && job.record &&
+                         job.record->entry.hash == wanted.wanted().hash &&
+                         job.record->entry.mtime_ns == wanted.wanted().mtime_ns && !wanted.found &&
+                         !wanted.plan.keeps;
+  if (!is_rename) return carry_out(job);
+  for (Job* one : {&job, &wanted}) {
+    if (auto gone = forget_partial(*one); !gone) return carry_out(job);
+  }
+  const auto moved = share::move_file(share_, job.path(), *job.found, wanted.path());
+  if (!moved) return carry_out(job);
+  to_record(job, share::FileStat{});
+  const auto set = share::set_metadata(share_, wanted.path(), moved.value(),
+                                       wanted.plan.result.mode, wanted.plan.result.mtime_ns);
+  if (!set) return put_off_by(wanted, set.error());
+  wanted.hash = wanted.wanted().hash;
+  wanted.placed = set.value();
+  to_record(wanted, set.value());
+}
+
+/// Makes the plan. False: it can't be made now, and the job is given back or put off.
+bool Worksite::look(Job& job) {
+  if (job.view.ticket.sources == 0) {
+    // Nobody has it any more: the peer was removed. Where it has a source by now it is planned
+    // anew.
+    job.plan = {.step = sync::Step::drop, .result = {}, .again = true, .reason = {}};
+    return true;
+  }
   job.record = instance_.dictionary.find(job.path());
   const Record* record = job.record ? &*job.record : nullptr;
   const auto stat = share_.stat(job.path());
@@ -47,12 +78,16 @@ void Worksite::begin(Job& job) {
   make_plan(job, here);
   if (job.plan.step == sync::Step::hash) {
     auto hash = hash_here(job);
-    if (!hash) return context_.stopping() ? job.give_back() : put_off_by(job, hash.error());
+    if (!hash) {
+      context_.stopping() ? job.give_back() : put_off_by(job, hash.error());
+      return false;
+    }
     here.hash = hash.value();
     make_plan(job, here);
   }
-  if (job.plan.step == sync::Step::wait && !stat) return put_off_by(job, stat.error());
-  carry_out(job);
+  const bool is_unread = job.plan.step == sync::Step::wait && !stat;
+  if (is_unread) put_off_by(job, stat.error());
+  return !is_unread;
 }
 
 void Worksite::make_plan(Job& job, const sync::Here& here) const {
@@ -236,13 +271,6 @@ void Worksite::look_at_kept(Job& job) const {
                          stat.value()->mtime_ns == kept.entry.mtime_ns;
   if (!untouched) return job.kept.reset();  // by now it is the scanner's
   kept.ctime_ns = stat.value()->ctime_ns;
-}
-
-/// Nobody has it any more: the peer was removed.
-void Worksite::give_up(Job& job) {
-  // Where it has a source by now it is planned anew.
-  job.plan = {.step = sync::Step::drop, .result = {}, .again = true, .reason = {}};
-  carry_out(job);
 }
 
 void Worksite::plan_anew(Job& job) {

@@ -20,10 +20,15 @@ class Worksite {
 
   /// Plans the ticket by what is here now, and does what needs no fetching.
   void begin(Job& job);
+  /// begin() of a deletion of the very content that `wanted`, which is to be fetched, brings to
+  /// another path: where the file here can be renamed instead, it is.
+  void begin_rename(Job& job, Job& wanted);
   /// The ticket is to end with nothing done.
   void drop(Job& job);
   /// Opens the partial file, and takes up what an earlier attempt left in it.
   void open_partial(Job& job);
+  /// Where a file with the wanted content is here: takes it from there, and proves it.
+  void take_local(Job& job);
   /// Notes that a block has been written: on the ticket, and from time to time in the store.
   /// False: a newer wish has taken the ticket's place.
   bool note_block(Job& job, std::uint64_t block, std::uint64_t bytes);
@@ -44,6 +49,7 @@ class Worksite {
   void publish(Job& job);
 
  private:
+  bool look(Job& job);
   void make_plan(Job& job, const sync::Here& here) const;
   Result<Sha256> hash_here(const Job& job) const;
   void carry_out(Job& job);
@@ -58,9 +64,12 @@ class Worksite {
   /// is there or was removed on purpose. `stat` is then what it says afterwards.
   Status keep(Job& job, const Record& loser, share::FileStat& stat);
   Status record_copy(Job& job, sync::Copy copy, const share::FileStat& stat);
-  void give_up(Job& job);
   /// Errors: it is still there; the ticket must not end before it is gone.
   Status forget_partial(Job& job);
+  Status take_hash(Job& job);
+  void finish(Job& job);
+  bool copy_content(Job& job, const Record& from);
+  void note_here(Job& job, std::uint64_t blocks);
   void to_record(Job& job, const share::FileStat& stat);
   void put_off_by(Job& job, const Error& error);
 

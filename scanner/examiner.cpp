@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <thread>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/share/hash.h"
 #include "common/share/marker.h"
+#include "common/share/partial.h"
 #include "common/sync/copy.h"
 #include "common/sync/writer.h"
 
@@ -63,43 +65,48 @@ Status Examiner::check_share() const {
   return share::check_marker(share_, index_);
 }
 
-void Examiner::report_deletions(std::vector<Finding>& findings) {
-  for (Finding& finding : findings) {
-    if (is_deletion(finding)) finding = {Outcome::gone, {}, {}};
+std::vector<std::size_t> Examiner::choose(std::vector<Finding>& findings,
+                                          Deletions deletions) const {
+  std::map<std::string, std::size_t> gone;
+  for (std::size_t i = 0; i < findings.size(); ++i) {
+    if (is_deletion(findings[i])) gone[findings[i].change->record.entry.path] = i;
   }
-}
-
-void Examiner::doubt_deletions(std::vector<Finding>& findings) const {
-  if (std::ranges::none_of(findings, is_deletion)) return;
-  const auto good = check_share();
-  if (good) return;
-  log_error("{}", good.error().text());
-  for (Finding& finding : findings) {
-    if (is_deletion(finding)) finding = {Outcome::restless, {}, {}};
+  std::vector<std::size_t> chosen;
+  std::vector<std::size_t> removed;
+  for (std::size_t i = 0; i < findings.size(); ++i) {
+    if (!findings[i].change || is_deletion(findings[i])) continue;
+    chosen.push_back(i);
+    const auto origin = gone.find(findings[i].moved_from);
+    if (origin == gone.end()) continue;
+    chosen.push_back(origin->second);
+    gone.erase(origin);
   }
+  for (const auto& [path, i] : gone) {
+    if (deletions == Deletions::report) {
+      findings[i] = {Outcome::gone, {}, {}};
+    } else {
+      chosen.push_back(i);
+    }
+  }
+  const bool any = std::ranges::any_of(chosen, [&](auto i) { return is_deletion(findings[i]); });
+  const Status good = any ? check_share() : Status{};
+  if (!good) log_error("{}", good.error().text());
+  std::erase_if(chosen, [&](std::size_t i) {
+    const bool is_sure = is_still_so(findings[i]) && (good || !is_deletion(findings[i]));
+    if (!is_sure) findings[i] = {Outcome::restless, {}, {}};
+    return !is_sure;
+  });
+  return chosen;
 }
 
 std::vector<Outcome> Examiner::record(std::vector<Finding> findings, Deletions deletions) {
-  if (deletions == Deletions::report) {
-    report_deletions(findings);
-  } else {
-    doubt_deletions(findings);
-  }
+  const std::vector<std::size_t> chosen = choose(findings, deletions);
   std::vector<sync::Change> changes;
-  std::vector<std::size_t> owners;
-  for (std::size_t i = 0; i < findings.size(); ++i) {
-    if (!findings[i].change) continue;
-    if (!is_still_so(findings[i])) {
-      findings[i] = {Outcome::restless, {}, {}};
-      continue;
-    }
-    changes.push_back(std::move(*findings[i].change));
-    owners.push_back(i);
-  }
+  for (const std::size_t i : chosen) changes.push_back(std::move(*findings[i].change));
   if (!changes.empty()) {
     const std::vector<bool> written = instance_.index.commit(changes);
-    for (std::size_t i = 0; i < owners.size(); ++i) {
-      if (!written[i]) findings[owners[i]].outcome = Outcome::restless;
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+      if (!written[i]) findings[chosen[i]].outcome = Outcome::restless;
     }
   }
   std::vector<Outcome> outcomes;
@@ -117,11 +124,13 @@ bool Examiner::is_still_so(const Finding& finding) const {
   return finding.seen ? is_file && *now.value() == *finding.seen : !is_file;
 }
 
-std::vector<Examiner::Finding> Examiner::look(const std::vector<std::string>& paths) {
+std::vector<Examiner::Finding> Examiner::look(const std::vector<std::string>& paths,
+                                              const Moves& moves) {
   std::vector<Finding> findings(paths.size());
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
-    for (std::size_t i = next++; i < paths.size(); i = next++) findings[i] = look_at(paths[i]);
+    for (std::size_t i = next++; i < paths.size(); i = next++)
+      findings[i] = look_at(paths[i], moves);
   };
   const std::size_t most =
       std::min<std::size_t>(instance_.settings.hash_threads, 1 + paths.size() / kPathsAThread);
@@ -131,7 +140,7 @@ std::vector<Examiner::Finding> Examiner::look(const std::vector<std::string>& pa
   return findings;
 }
 
-Examiner::Finding Examiner::look_at(const std::string& path) {
+Examiner::Finding Examiner::look_at(const std::string& path, const Moves& moves) {
   context_.beat();
   if (rules_.covers(path)) return look_at_ignored(path);
   auto stat = share_.stat(path);
@@ -144,7 +153,7 @@ Examiner::Finding Examiner::look_at(const std::string& path) {
   if (auto good = share::check_ignore_file(path, stat.value()->size); !good) {
     return unreadable(path, good.error());
   }
-  return look_at_file(path, *stat.value());
+  return look_at_file(path, *stat.value(), moves);
 }
 
 Examiner::Finding Examiner::look_at_ignored(const std::string& path) const {
@@ -195,38 +204,67 @@ void Examiner::note_readable(const std::string& path) {
   unreadable_.erase(path);
 }
 
-Examiner::Finding Examiner::look_at_file(const std::string& path, const share::FileStat& stat) {
-  const bool downloaders = is_the_downloaders(path);  // asked before the record, as above
-  const auto record = instance_.dictionary.find(path);
-  if (record && share::is_unchanged(stat, *record) && stat.mode == record->entry.mode) return {};
-  if (downloaders) return {Outcome::restless, {}, {}};
-
-  auto fd = share_.open_file(path);
-  if (!fd) {
-    if (fd.error().code.value() == ENOENT) return {Outcome::restless, {}, {}};
-    return unreadable(path, fd.error());
+std::optional<Record> Examiner::origin_of(const std::string& path, const share::FileStat& stat,
+                                          const Moves& moves) const {
+  constexpr int kMostRenames = 8;
+  auto from = moves.origin(path);
+  for (int i = 0; from && i < kMostRenames; from = moves.origin(*from), ++i) {
+    auto record = instance_.dictionary.find(*from);
+    if (!record || record->entry.deleted) continue;
+    // A rename changes ctime.
+    const bool is_same = record->inode == stat.inode && record->entry.size == stat.size &&
+                         record->entry.mtime_ns == stat.mtime_ns && record->entry.hash;
+    const auto left = share_.stat(*from);
+    if (is_same && left && !left.value()) return record;
+    return std::nullopt;
   }
+  return std::nullopt;
+}
+
+Result<Sha256> Examiner::hash(const std::string& path, const share::FileStat& stat) {
+  auto fd = share_.open_file(path);
+  if (!fd) return fd.error();
   auto before = share::stat_fd(fd.value().get());
   auto hash = share::hash_file(fd.value().get(), [this] {
     context_.beat();
     return !context_.stopping();
   });
   auto after = share::stat_fd(fd.value().get());
-  if (!hash || !before || !after) {
-    if (!hash && hash.error().code.value() == ECANCELED) return {Outcome::restless, {}, {}};
-    const Error& error = !hash ? hash.error() : !before ? before.error() : after.error();
-    return unreadable(path, {error.code, error.operation, path, error.advice});
+  const auto named = [&](const Error& error) {
+    return Error{error.code, error.operation, path, error.advice};
+  };
+  if (!hash) return named(hash.error());
+  if (!before) return named(before.error());
+  if (!after) return named(after.error());
+  if (!(before.value() == stat) || !(after.value() == stat)) {
+    return os_error(share::kChangedMeanwhile, "hash", path);
   }
-  if (!(before.value() == after.value())) return {Outcome::restless, {}, {}};
+  return hash;
+}
 
+Examiner::Finding Examiner::look_at_file(const std::string& path, const share::FileStat& stat,
+                                         const Moves& moves) {
+  const bool downloaders = is_the_downloaders(path);  // asked before the record, as above
+  const auto record = instance_.dictionary.find(path);
+  if (record && share::is_unchanged(stat, *record) && stat.mode == record->entry.mode) return {};
+  if (downloaders) return {Outcome::restless, {}, {}};
+
+  const auto origin = origin_of(path, stat, moves);
+  const auto found = origin ? *origin->entry.hash : hash(path, stat);
+  if (!found) {
+    const int code = found.error().code.value();
+    const bool passes = code == ENOENT || code == ECANCELED || code == share::kChangedMeanwhile;
+    if (passes) return {Outcome::restless, {}, {}};
+    return unreadable(path, found.error());
+  }
   note_readable(path);
   const Record* known = record ? &*record : nullptr;
-  sync::Change change{sync::found_file(known, path, after.value(), hash.value(), finder()),
+  sync::Change change{sync::found_file(known, path, stat, found.value(), finder()),
                       known != nullptr ? known->sequence : 0};
-  sync::Here here{.record = known, .standing = sync::Standing::other, .hash = hash.value()};
-  here.set_file(after.value());
+  sync::Here here{.record = known, .standing = sync::Standing::other, .hash = found.value()};
+  here.set_file(stat);
   if (leave_placed(path, here)) return {Outcome::restless, {}, {}};
-  return {Outcome::written, std::move(change), after.value()};
+  return {Outcome::written, std::move(change), stat, origin ? origin->entry.path : std::string{}};
 }
 
 }  // namespace lefting::scanner

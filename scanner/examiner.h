@@ -14,6 +14,7 @@
 #include "common/sync/index.h"
 #include "common/sync/observe.h"
 #include "common/sync/plan.h"
+#include "scanner/moves.h"
 
 namespace lefting::scanner {
 
@@ -39,13 +40,15 @@ class Examiner {
     Outcome outcome = Outcome::unchanged;
     std::optional<sync::Change> change;
     std::optional<share::FileStat> seen;  ///< the file of `change`, unless that is a deletion
+    std::string moved_from = {};          ///< the recorded file that it was before a rename
   };
   /// Looks at all of `paths`. Returns a finding for each.
-  std::vector<Finding> look(const std::vector<std::string>& paths);
+  std::vector<Finding> look(const std::vector<std::string>& paths, const Moves& moves);
 
   enum class Deletions { report, record };
   /// Commits what was found changed, and is still so, in one transaction; deletions only if they
-  /// are to be recorded. Returns an outcome for each finding. Throws StoreError.
+  /// are to be recorded, or belong to a rename. Returns an outcome for each finding. Throws
+  /// StoreError.
   std::vector<Outcome> record(std::vector<Finding> findings, Deletions deletions);
 
   /// Errors: the share is not what the index was made of; then nothing in it is gone.
@@ -66,15 +69,18 @@ class Examiner {
   static bool is_deletion(const Finding& finding);
   /// False where the downloader, or somebody else, was there while other paths were hashed.
   bool is_still_so(const Finding& finding) const;
-  Finding look_at(const std::string& path);
+  Finding look_at(const std::string& path, const Moves& moves);
   Finding look_at_ignored(const std::string& path) const;
   Finding look_at_missing(const std::string& path) const;
-  Finding look_at_file(const std::string& path, const share::FileStat& stat);
+  Finding look_at_file(const std::string& path, const share::FileStat& stat, const Moves& moves);
+  Result<Sha256> hash(const std::string& path, const share::FileStat& stat);
+  /// The record of the file that was renamed to `path`, if it is untouched.
+  std::optional<Record> origin_of(const std::string& path, const share::FileStat& stat,
+                                  const Moves& moves) const;
   sync::Finder finder() const;
-  /// Takes deletions out again where the share is not the right one.
-  void doubt_deletions(std::vector<Finding>& findings) const;
-  /// Leaves them to who asked.
-  static void report_deletions(std::vector<Finding>& findings);
+  /// The changes to be recorded, in their order; what becomes of the other findings is noted in
+  /// them. A rename's deletion follows what was renamed.
+  std::vector<std::size_t> choose(std::vector<Finding>& findings, Deletions deletions) const;
 
   RoleContext& context_;
   Instance& instance_;

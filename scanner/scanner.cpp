@@ -75,12 +75,14 @@ void Scanner::wait() {
 void Scanner::take_events() {
   for (const Event& event : watcher_.read()) take_event(event);
   examine_suspects();
+  moves_.clear();
 }
 
 void Scanner::take_event(const Event& event) {
   if (event.path == share::kIgnoreName) {
     next_traversal_ = std::min(next_traversal_, deadline_in(kSettle));
   }
+  if (!event.moved_from.empty()) moves_.add(event.moved_from, event.path);
   switch (event.kind) {
     case Event::Kind::file:
       restless_.erase(event.path);
@@ -322,7 +324,9 @@ void Scanner::examine(std::vector<std::string> paths, Examiner::Deletions deleti
   std::sort(paths.begin(), paths.end());
   paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
   context_.beat();
-  const std::vector<Outcome> outcomes = examiner_.record(examiner_.look(paths), deletions);
+  auto findings = examiner_.look(paths, moves_);
+  add_origins(paths, findings);
+  const std::vector<Outcome> outcomes = examiner_.record(std::move(findings), deletions);
   const Deadline now = std::chrono::steady_clock::now();
   bool news = false;
   for (std::size_t i = 0; i < paths.size(); ++i) {
@@ -342,6 +346,21 @@ void Scanner::examine(std::vector<std::string> paths, Examiner::Deletions deleti
                       outcomes[i] == Outcome::unreadable ? kLongestUnread : kLongestSettle);
   }
   if (news) news_.tell();
+}
+
+/// A rename is recorded as one: what is told together is a rename for the peers too.
+void Scanner::add_origins(std::vector<std::string>& paths,
+                          std::vector<Examiner::Finding>& findings) {
+  std::vector<std::string> origins;
+  for (const Examiner::Finding& finding : findings) {
+    if (finding.moved_from.empty()) continue;
+    if (!std::ranges::binary_search(paths, finding.moved_from)) {
+      origins.push_back(finding.moved_from);
+    }
+  }
+  if (origins.empty()) return;
+  std::ranges::move(examiner_.look(origins, moves_), std::back_inserter(findings));
+  std::ranges::move(origins, std::back_inserter(paths));
 }
 
 void Scanner::record_deletions(bool whole) {

@@ -10,6 +10,7 @@
 #include "common/share/share.h"
 #include "scanner/brake.h"
 #include "scanner/examiner.h"
+#include "scanner/moves.h"
 #include "scanner/news.h"
 #include "scanner/retries.h"
 #include "scanner/watcher.h"
@@ -44,6 +45,7 @@ class Scanner {
   void suspect(std::string path);
   void examine_suspects();
   void examine(std::vector<std::string> paths, Examiner::Deletions deletions);
+  void add_origins(std::vector<std::string>& paths, std::vector<Examiner::Finding>& findings);
   /// Records what is gone, if it is time and nothing speaks against it.
   void record_deletions(bool whole);
   bool can_traverse();
@@ -64,6 +66,7 @@ class Scanner {
 
   Brake brake_;
   std::vector<std::string> suspects_;
+  Moves moves_;                         ///< among the events that are being taken
   std::vector<std::string> to_forget_;  ///< recorded, and ignored now
   Retries restless_;                    ///< files
   Retries unread_;                      ///< folders

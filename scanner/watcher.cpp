@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::uint32_t kMask = IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE |
                                 IN_DELETE | IN_ATTRIB | IN_ONLYDIR | IN_EXCL_UNLINK;
+constexpr std::size_t kMostMovedAway = 1024;
 
 }  // namespace
 
@@ -70,6 +71,16 @@ void Watcher::forget_below(const std::string& folder) {
   }
 }
 
+std::string Watcher::take_origin(const struct inotify_event& raw, const std::string& path) {
+  if ((raw.mask & IN_MOVED_FROM) != 0) {
+    if (moved_away_.size() >= kMostMovedAway) moved_away_.clear();  // they left the share
+    moved_away_[raw.cookie] = path;
+  }
+  if ((raw.mask & IN_MOVED_TO) == 0) return {};
+  auto origin = moved_away_.extract(raw.cookie);
+  return origin.empty() ? std::string{} : std::move(origin.mapped());
+}
+
 void Watcher::take(const struct inotify_event& raw, std::vector<Event>& out) {
   if ((raw.mask & IN_Q_OVERFLOW) != 0) {
     log_warning(
@@ -88,11 +99,13 @@ void Watcher::take(const struct inotify_event& raw, std::vector<Event>& out) {
   if (raw.len == 0 || share::is_partial_name(raw.name)) return;
   std::string path = share::join_path(folder->second, raw.name);
   if (share::is_in_trash(path)) return;
+  std::string origin = take_origin(raw, path);
   if ((raw.mask & IN_ISDIR) == 0) {
     const bool made = (raw.mask & IN_CREATE) != 0;
-    out.push_back({made ? Event::Kind::new_file : Event::Kind::file, std::move(path)});
+    const auto kind = made ? Event::Kind::new_file : Event::Kind::file;
+    out.push_back({kind, std::move(path), std::move(origin)});
   } else if ((raw.mask & (IN_CREATE | IN_MOVED_TO)) != 0) {
-    out.push_back({Event::Kind::folder, std::move(path)});
+    out.push_back({Event::Kind::folder, std::move(path), std::move(origin)});
   } else if ((raw.mask & (IN_DELETE | IN_MOVED_FROM)) != 0) {
     forget_below(path);
     out.push_back({Event::Kind::folder_gone, std::move(path)});

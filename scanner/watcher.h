@@ -25,6 +25,7 @@ struct Event {
   };
   Kind kind = Kind::file;
   std::string path;
+  std::string moved_from = {};  ///< of a file or folder that was renamed within the share
 };
 
 /// Watches folders by inotify. Used by one thread.
@@ -47,11 +48,14 @@ class Watcher {
   void give_up(int errno_value, const std::string& folder);
   void take(const struct inotify_event& raw, std::vector<Event>& out);
   void forget_below(const std::string& folder);
+  std::string take_origin(const struct inotify_event& raw, const std::string& path);
 
   const share::Share& share_;
   UniqueFd inotify_;
   std::unordered_map<int, std::string> folders_;  // by watch
   std::map<std::string, int> watches_;            // by folder, so that a subtree is a range
+  /// What was moved away, by cookie: where it was moved to may come with the next read.
+  std::unordered_map<std::uint32_t, std::string> moved_away_;
   bool complete_ = true;
 };
 

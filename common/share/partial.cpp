@@ -127,6 +127,20 @@ Status PartialFile::write(std::span<const std::byte> bytes, std::uint64_t offset
   return {};
 }
 
+Status PartialFile::copy(int from, std::uint64_t from_offset, std::uint64_t length,
+                         std::uint64_t offset) {
+  auto in = static_cast<off_t>(from_offset);
+  auto out = static_cast<off_t>(offset);
+  while (length > 0) {
+    const ssize_t n =
+        retry_eintr([&] { return ::copy_file_range(from, &in, fd_.get(), &out, length, 0); });
+    if (n < 0) return os_error(errno, "copy into", path_);
+    if (n == 0) return os_error(kChangedMeanwhile, "copy into", path_);  // it was cut short
+    length -= static_cast<std::uint64_t>(n);
+  }
+  return {};
+}
+
 Status PartialFile::finish(std::uint32_t mode, std::int64_t mtime_ns) {
   const struct timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, to_timespec(mtime_ns)};
   if (::fchmod(fd_.get(), mode) != 0) return os_error(errno, "set mode of", path_);
@@ -270,6 +284,25 @@ Result<FileStat> link_file(const Share& share, std::string_view path, const File
   if (!now) return now.error();
   if (!now.value() || !same_but_ctime(*now.value(), expected)) return changed(path);
   return *now.value();
+}
+
+Result<FileStat> move_file(const Share& share, std::string_view path, const FileStat& expected,
+                           std::string_view to_path) {
+  const auto from = share.place(path, false);
+  if (!from) return from.error();
+  const auto to = share.place(to_path, true);
+  if (!to) return to.error();
+  const auto move = [](const Place& source, const Place& target) {
+    return ::renameat2(source.folder.get(), source.name.c_str(), target.folder.get(),
+                       target.name.c_str(), RENAME_NOREPLACE);
+  };
+  auto now = stat_at(from.value().folder.get(), from.value().name);
+  if (!now) return now.error();
+  if (!is_expected(now.value(), expected)) return changed(path);
+  if (move(from.value(), to.value()) != 0) return os_error(errno, "rename", std::string{path});
+  auto moved = stat_at(to.value().folder.get(), to.value().name);
+  if (moved && moved.value() && same_but_ctime(*moved.value(), expected)) return *moved.value();
+  return give_back(path, [&] { return move(to.value(), from.value()); }).error();
 }
 
 Result<FileStat> set_metadata(const Share& share, std::string_view path, const FileStat& expected,

@@ -32,6 +32,8 @@ class PartialFile {
   bool resumed() const { return resumed_; }
 
   Status write(std::span<const std::byte> bytes, std::uint64_t offset);
+  /// Copies bytes of another file, without reading them where the system can do that.
+  Status copy(int from, std::uint64_t from_offset, std::uint64_t length, std::uint64_t offset);
   /// Sets permission bits and mtime; nothing may be written after.
   Status finish(std::uint32_t mode, std::int64_t mtime_ns);
   /// Begins to write back, so that a wave of sync_content waits for the disk only once.
@@ -72,6 +74,11 @@ Status remove_file(const Share& share, std::string_view path, const FileStat& ex
 /// first never vanishes meanwhile. Returns its stat after that: a link changes ctime.
 Result<FileStat> link_file(const Share& share, std::string_view path, const FileStat& expected,
                            std::string_view second_path);
+
+/// Gives a file, which must be `expected`, another path, whose folders are made: a free one
+/// (EEXIST otherwise). Returns its stat under it.
+Result<FileStat> move_file(const Share& share, std::string_view path, const FileStat& expected,
+                           std::string_view to_path);
 
 /// Sets permission bits and mtime of a file that must be `expected`. Returns its stat after that.
 Result<FileStat> set_metadata(const Share& share, std::string_view path, const FileStat& expected,

@@ -210,7 +210,9 @@ std::vector<TicketView> TicketQueue::checkout(std::size_t most_tickets, std::uin
       if (!known || table.queued().empty()) return;  // the word is right now: compared anew
       TicketNode& node = *table.queued().begin();
       const std::uint64_t size = node.data.deleted ? 0 : node.data.size;
-      full = !out.empty() && (bytes > most_bytes || size > most_bytes - bytes);
+      const bool is_much = bytes > most_bytes || size > most_bytes - bytes;
+      // A deletion costs nothing, and may be the other half of a rename.
+      full = !out.empty() && is_much && !node.data.deleted;
       if (full) return;
       bytes += size;
       table.set_state(arena, node, TicketState::active);

@@ -50,6 +50,8 @@ struct Store::Database {
   Statement changes{
       raw, "SELECT " RECORD_COLUMNS " FROM file WHERE sequence>? ORDER BY sequence LIMIT ?"};
   Statement deleted{raw, "SELECT " RECORD_COLUMNS " FROM file WHERE shard=? AND deleted=1"};
+  Statement content{raw, "SELECT " RECORD_COLUMNS
+                         " FROM file WHERE hash=? AND size>=65536 AND deleted=0 LIMIT 4"};
   Statement trace{raw, "SELECT version FROM trace WHERE hash=?"};
   Statement shard_traces{raw, "SELECT hash FROM trace WHERE hash BETWEEN ? AND ?"};
   Statement put_trace{raw, "INSERT OR REPLACE INTO trace VALUES(?,?)"};

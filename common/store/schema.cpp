@@ -52,6 +52,12 @@ ALTER TABLE peer ADD COLUMN most_told INTEGER NOT NULL DEFAULT 0;
 UPDATE peer SET most_seen=seen, most_told=told;
 )";
 
+/// What version 5 has that version 4 had not. kContentBytes stands in it.
+constexpr const char* kTables5 = R"(
+CREATE INDEX file_content ON file(hash) WHERE size>=65536 AND deleted=0;
+)";
+static_assert(kContentBytes == 65536);
+
 /// From version 1, whose tickets had no shard.
 constexpr const char* kMoveTickets = R"(
 INSERT INTO ticket SELECT shard_of(path), path, id, size, mtime, mode, deleted, hash, version,
@@ -86,6 +92,7 @@ void create(sqlite3* database) {
     execute(database, kTables2);
     execute(database, kTables3);
     execute(database, kTables4);
+    execute(database, kTables5);
     execute(database,
             fmt::format("INSERT INTO fact VALUES('index', '{}')", index_text(id)).c_str());
     execute(database, fmt::format("PRAGMA application_id={}", kApplicationId).c_str());
@@ -107,6 +114,7 @@ void upgrade(sqlite3* database) {
   }
   if (version < 3) execute(database, kTables3);
   if (version < 4) execute(database, kTables4);
+  if (version < 5) execute(database, kTables5);
   execute(database, fmt::format("PRAGMA user_version={}", kSchemaVersion).c_str());
   execute(database, "COMMIT");
 }

@@ -50,6 +50,15 @@ std::optional<Record> Store::find(std::string_view path) {
   return find_trace(database_->trace, path);
 }
 
+std::vector<Record> Store::find_content(const Sha256& hash) {
+  const std::lock_guard lock{mutex_};
+  std::vector<Record> out;
+  Query query{database_->content};
+  query->bind_blob(1, hash.bytes);
+  while (query->step()) out.push_back(read_record(database_->content));
+  return out;
+}
+
 void Store::for_each_trace(std::size_t shard, const std::function<void(std::uint64_t hash)>& emit) {
   const std::lock_guard lock{mutex_};
   Query query{database_->shard_traces};

@@ -26,6 +26,9 @@ class StoreError : public std::runtime_error {
 
 class Transaction;
 
+/// Files of this size or more are found by their content.
+inline constexpr std::uint64_t kContentBytes = 65536;
+
 /// What may become of a store's files.
 enum class Access {
   write,  ///< made where they are missing, brought up to date
@@ -87,6 +90,8 @@ class Store {
 
   /// A record, or the trace of a tombstone (Record::is_trace()).
   std::optional<Record> find(std::string_view path);
+  /// Live records of files with that content, of at least kContentBytes; at most a few.
+  std::vector<Record> find_content(const Sha256& hash);
   /// path_hash() of each path of a shard that has a trace.
   void for_each_trace(std::size_t shard, const std::function<void(std::uint64_t hash)>& emit);
   /// The last of our changes that all peers have stored; 0 where there is no peer.

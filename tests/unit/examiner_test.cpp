@@ -23,6 +23,7 @@ class Fixture : public test::InstanceFixture {
                       stop_.read_end.get(), UniqueFd{}};
   share::Share share = open_share(*instance);
   share::IgnoreRules rules{"*.tmp"};
+  scanner::Moves moves;
   Examiner examiner{context, share, rules};
 
   Fixture() { REQUIRE(share::write_marker(share, index_text(instance->store.index_id())).ok()); }
@@ -32,7 +33,7 @@ class Fixture : public test::InstanceFixture {
     std::ofstream{at(path)} << text;
   }
   Outcome examine(const std::string& path) {
-    return examiner.record(examiner.look({path}), Examiner::Deletions::record)[0];
+    return examiner.record(examiner.look({path}, moves), Examiner::Deletions::record)[0];
   }
   bool knows(const std::string& path) {
     const auto record = instance->dictionary.find(path);
@@ -64,7 +65,8 @@ TEST_CASE_FIXTURE(Fixture, "examiner: new, unchanged, changed, gone") {
   CHECK(examine("f") == Outcome::written);
   CHECK(instance->dictionary.find("f")->entry.size == 5);
   fs::remove(at("f"));
-  CHECK(examiner.record(examiner.look({"f"}), Examiner::Deletions::report)[0] == Outcome::gone);
+  CHECK(examiner.record(examiner.look({"f"}, moves), Examiner::Deletions::report)[0] ==
+        Outcome::gone);
   CHECK(knows("f"));
   CHECK(examine("f") == Outcome::written);
   CHECK_FALSE(knows("f"));
@@ -77,7 +79,7 @@ TEST_CASE_FIXTURE(Fixture,
   write("gone", "one");
   CHECK(examine("gone") == Outcome::written);
   fs::remove(at("gone"));
-  auto findings = examiner.look({"changed", "gone", "new"});
+  auto findings = examiner.look({"changed", "gone", "new"}, moves);
   write("changed", "other");
   write("gone", "is back");
   const auto outcomes = examiner.record(std::move(findings), Examiner::Deletions::record);
@@ -88,7 +90,7 @@ TEST_CASE_FIXTURE(Fixture,
 
 TEST_CASE_FIXTURE(Fixture, "examiner: where the downloader is at work nothing is recorded") {
   write("f", "one");
-  auto findings = examiner.look({"f"});
+  auto findings = examiner.look({"f"}, moves);
   wish_for("f");
   CHECK(examiner.record(std::move(findings), Examiner::Deletions::record)[0] == Outcome::restless);
   CHECK(examine("f") == Outcome::restless);
@@ -171,6 +173,38 @@ TEST_CASE_FIXTURE(Fixture,
   write("f", "one");
   CHECK(examine("f") == Outcome::written);
   CHECK(instance->dictionary.find("f")->entry.version == VersionVector{{own, ahead + 1}});
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "examiner: a renamed file keeps its hash, and its old name goes with it") {
+  write("f", "one");
+  CHECK(examine("f") == Outcome::written);
+  const Sha256 hash = *instance->dictionary.find("f")->entry.hash;
+  fs::create_directory(at("d"));
+  moves.add("f", "g");
+  moves.add("g", "d/h");
+  fs::rename(at("f"), at("d/h"));
+  SUBCASE("told together") {
+    auto findings = examiner.look({"d/h", "f"}, moves);
+    CHECK(findings[0].moved_from == "f");
+    const auto outcomes = examiner.record(std::move(findings), Examiner::Deletions::report);
+    CHECK(outcomes == std::vector<Outcome>{Outcome::written, Outcome::written});
+    const auto moved = instance->dictionary.find("d/h");
+    CHECK(moved->entry.hash == hash);
+    CHECK_FALSE(knows("f"));
+    // So that a peer that takes them in turn can rename too.
+    CHECK(instance->dictionary.find("f")->sequence == moved->sequence + 1);
+  }
+  SUBCASE("but not what was changed since") {
+    write("d/h", "other");
+    CHECK(examiner.look({"d/h"}, moves)[0].moved_from.empty());
+    CHECK(examine("d/h") == Outcome::written);
+    CHECK(instance->dictionary.find("d/h")->entry.hash != hash);
+  }
+  SUBCASE("nor what is still there") {
+    write("f", "one");
+    CHECK(examiner.look({"d/h"}, moves)[0].moved_from.empty());
+  }
 }
 
 TEST_CASE_FIXTURE(Fixture, "examiner: rules that nobody could read are told to nobody") {

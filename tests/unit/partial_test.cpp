@@ -147,6 +147,22 @@ TEST_CASE_FIXTURE(Fixture, "discard_partial: beyond a symlink there is none") {
   CHECK(read("real/f.lefting") == "a user's");
 }
 
+TEST_CASE_FIXTURE(Fixture, "move_file: only the expected file goes, and only to a free path") {
+  write("f", "one");
+  auto expected = *stat("f");
+  write("g", "another");
+  CHECK(move_file(share, "f", expected, "g").error().code.value() == EEXIST);
+  write("f", "newer");
+  CHECK(move_file(share, "f", expected, "d/e").error().code.value() == kChangedMeanwhile);
+  CHECK(read("f") == "newer");
+  const auto moved = move_file(share, "f", *stat("f"), "d/e");
+  REQUIRE(moved.ok());
+  CHECK(moved.value() == *stat("d/e"));
+  CHECK(read("d/e") == "newer");
+  CHECK_FALSE(stat("f"));
+  CHECK(read("g") == "another");
+}
+
 TEST_CASE_FIXTURE(Fixture, "remove_file: only the expected file goes") {
   write("f", "old");
   auto expected = *stat("f");
