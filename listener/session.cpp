@@ -103,7 +103,7 @@ bool Session::is_still_listed() {
 }
 
 bool Session::serve_list(const wire::Request& request, std::span<const std::byte> data) {
-  meet_peer(request);
+  meet_peer(request.greeting);
   auto taken = desk_.intake.take(*slot_, request.greeting, data);
   if (!taken) {
     const bool wire_fault = taken.error().code.category() == wire::code_category();
@@ -114,7 +114,8 @@ bool Session::serve_list(const wire::Request& request, std::span<const std::byte
   }
   if (taken.value().revived != 0) desk_.instance.wakes.scanner.signal();
   const bool forgot = taken.value().forgot;
-  if (forgot || taken.value().wishes != 0) desk_.instance.wakes.downloader.signal();
+  if (forgot || taken.value().wishes + taken.value().retold != 0)
+    desk_.instance.wakes.downloader.signal();
   if (forgot) desk_.instance.wakes.supervisor.signal();
   if (request.operation == wire::Operation::news) return reply_to_news(request, taken.value());
   for (wire::Rejected& one : taken.value().rejected) {
@@ -123,10 +124,9 @@ bool Session::serve_list(const wire::Request& request, std::span<const std::byte
   return request.greeting.more || reply_to_hello(request);
 }
 
-void Session::meet_peer(const wire::Request& request) {
+void Session::meet_peer(const wire::Greeting& greeting) {
   Instance& instance = desk_.instance;
-  const wire::Greeting& greeting = request.greeting;
-  meet_greeting(instance, *slot_, greeting, request.operation, connection_.remote().host);
+  meet_greeting(instance, *slot_, greeting, connection_.remote().host);
   if (!instance.peers.set_state(*slot_, state::PeerState::online)) return;
   log_info("peer {} ({}) is online", printable(greeting.name), connection_.remote().text());
   instance.wakes.downloader.signal();

@@ -51,7 +51,7 @@ class Session {
   bool identify(const wire::Request& request);
   bool is_still_listed();
   /// Takes in what the greeting says of the peer; it is online from now on.
-  void meet_peer(const wire::Request& request);
+  void meet_peer(const wire::Greeting& greeting);
 
   Desk& desk_;
   net::Connection connection_;

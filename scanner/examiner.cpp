@@ -126,6 +126,7 @@ bool Examiner::is_still_so(const Finding& finding) const {
 
 std::vector<Examiner::Finding> Examiner::look(const std::vector<std::string>& paths,
                                               const Moves& moves) {
+  forgotten_ = instance_.store.forgotten();
   std::vector<Finding> findings(paths.size());
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
@@ -176,7 +177,8 @@ Examiner::Finding Examiner::look_at_missing(const std::string& path) const {
 sync::Finder Examiner::finder() const {
   return {.writer = instance_.writer,
           .adopter = adopter_,
-          .now_ms = std::max(wall_ms(), instance_.store.forgotten())};
+          .now_ms = wall_ms(),
+          .forgotten = forgotten_};
 }
 
 /// True where the file is what its ticket brought, or would bring: the downloader, which may wait

@@ -88,6 +88,7 @@ class Examiner {
   const share::IgnoreRules& rules_;
   std::string index_;  ///< its ID, which the share's marker must name
   std::optional<ShortId> adopter_;
+  std::uint64_t forgotten_ = 0;
   std::mutex mutex_;
   std::set<std::string> unreadable_;  ///< what was said to be; guarded by mutex_
 };

@@ -89,7 +89,7 @@ bool NewsSender::connect(const Peer& peer) {
   connection_ = connection.take();
   told_ = peer.told;
   zstd_ = peer.zstd;
-  keepalive_ = deadline_in(kKeepalive);
+  keepalive_ = {};  // at once: what it answers shows whether its store has gone back
   return true;
 }
 
@@ -118,8 +118,9 @@ bool NewsSender::tell_all() {
 bool NewsSender::send_page(const sync::Page& page) {
   wire::Request request;
   request.operation = wire::Operation::news;
-  request.greeting =
-      greeting_to(instance_, instance_.peers.get(slot_).value_or(state::PeerView{}).peer);
+  const Peer peer = instance_.peers.get(slot_).value_or(state::PeerView{}).peer;
+  most_told_ = peer.most_told;
+  request.greeting = greeting_to(instance_, peer);
   page.describe(request.greeting);
   const auto sent =
       connection_->send(wire::encode_request(request), std::as_bytes(std::span{page.data}));
@@ -155,6 +156,15 @@ bool NewsSender::take_reply(const sync::Page& page) {
                 printable(one.error));
   }
   const auto& seen = reply.value().greeting.seen;
+  says_seen_ = seen.has_value();
+  if (says_seen_ && sync::has_gone_back(most_told_, reply.value().greeting, page.range.id)) {
+    connection_.reset();
+    sync::take_back(instance_.index, instance_.peers, slot_);
+    instance_.peers.set_state(slot_, state::PeerState::offline, "it is asked anew what it has");
+    instance_.wakes.downloader.signal();
+    instance_.wakes.supervisor.signal();
+    return false;
+  }
   // A small peer may leave `seen` out: then "ok" has to do.
   told_ = !seen ? page.range.to : seen->id == page.range.id ? seen->to : 0;
   return true;
@@ -172,7 +182,9 @@ void NewsSender::lose(state::PeerState state, const std::string& reason) {
 void NewsSender::save_told() {
   sync::update_peer(instance_.store, instance_.peers, slot_, [&](Peer& peer) {
     // A hello meanwhile may know that the peer has lost what it had.
-    if (told_ > peer.told) sync::take_told(peer, told_);
+    if (told_ <= peer.told) return;
+    peer.told = told_;
+    if (says_seen_) peer.most_told = std::max(peer.most_told, told_);
   });
 }
 

@@ -46,7 +46,9 @@ class NewsSender {
   EventFd wake_;
   EventFd stop_;  // never drained: this sender's own stop_fd
   std::optional<net::Connection> connection_;
-  std::uint64_t told_ = 0;  ///< last of our changes that the peer has stored
+  std::uint64_t told_ = 0;       ///< last of our changes that the peer has stored
+  bool says_seen_ = false;       ///< it says itself what it has stored
+  std::uint64_t most_told_ = 0;  ///< as known when it was asked last
   bool zstd_ = false;
   Deadline keepalive_{};
   std::jthread thread_;  // last: it uses the others

@@ -161,6 +161,12 @@ void Scanner::meet_new_rules() {
   rules_are_new_ = ignore_.digest() != instance_.store.ignore_digest();
   const bool had_others = instance_.store.last_sequence() != 0;
   if (!rules_are_new_ || !had_others) return;
+  {
+    // Whoever is interrupted now begins again, whatever the rules are by then.
+    store::Transaction transaction{instance_.store};
+    transaction.set_ignore_digest("changing");
+    transaction.commit();
+  }
   examiner_.begin_adoption();
   whole_traversals_ = 0;
 }

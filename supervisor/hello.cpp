@@ -8,6 +8,7 @@
 #include "common/role/role.h"
 #include "common/sync/intake.h"
 #include "common/sync/outgoing.h"
+#include "common/sync/peer_facts.h"
 
 namespace lefting::supervisor {
 
@@ -96,12 +97,19 @@ class Hello {
     }
     if (auto checked = check_device(peer, reply.greeting); !checked) return checked;
     more = reply.greeting.more;
-    is_needed_again_ |= meet_greeting(instance_, slot_, reply.greeting, wire::Operation::hello,
-                                      connection.remote().host);
+    const bool has_gone_back =
+        !is_needed_again_ &&
+        sync::has_gone_back(peer.most_told, reply.greeting, instance_.store.index_id());
+    if (has_gone_back) {
+      sync::take_back(instance_.index, instance_.peers, slot_);
+      is_needed_again_ = true;
+    }
+    meet_greeting(instance_, slot_, reply.greeting, connection.remote().host);
     auto taken = intake_.take(slot_, reply.greeting, frame.data);
     if (!taken) return taken.error();
     if (taken.value().revived != 0) instance_.wakes.scanner.signal();
-    if (taken.value().forgot || taken.value().wishes != 0) instance_.wakes.downloader.signal();
+    if (taken.value().forgot || taken.value().wishes + taken.value().retold != 0)
+      instance_.wakes.downloader.signal();
     return {};
   }
 

@@ -39,8 +39,8 @@ wire::Greeting greeting_to(Instance& instance, const Peer& peer) {
   return greeting;
 }
 
-bool meet_greeting(Instance& instance, int slot, const wire::Greeting& greeting,
-                   wire::Operation operation, const std::string& host) {
+void meet_greeting(Instance& instance, int slot, const wire::Greeting& greeting,
+                   const std::string& host) {
   const IndexId own = instance.store.index_id();
   const bool is_of_own = greeting.seen && greeting.seen->id == own;
   if (is_of_own && greeting.seen->furthest() > instance.store.last_sequence()) {
@@ -49,19 +49,8 @@ bool meet_greeting(Instance& instance, int slot, const wire::Greeting& greeting,
     transaction.skip_sequences(greeting.seen->furthest());
     transaction.commit();
   }
-  const auto known = instance.peers.get(slot);
-  const bool gone_back = known && operation == wire::Operation::hello &&
-                         sync::has_gone_back(known->peer, greeting, own);
-  if (gone_back) {
-    log_info("peer {} has forgotten what it knew; it is asked anew what it has", slot);
-    sync::forget_offers(instance.index, instance.peers, slot,
-                        [](Peer& peer) { peer.seen = peer.most_told = 0; });
-    instance.wakes.downloader.signal();
-    instance.wakes.supervisor.signal();
-  }
   sync::update_peer(instance.store, instance.peers, slot,
                     [&](Peer& peer) { sync::take_greeting(peer, greeting, own, host); });
-  return gone_back;
 }
 
 }  // namespace lefting

@@ -131,6 +131,12 @@ void TicketTable::refresh(Arena& arena, TicketNode& node, const Ticket& ticket) 
     }
   }
   data.sources = ticket.sources;
+  // A source that tells of it again may have it by now.
+  const bool awaits_source = data.cause == Cause::source_changed ||
+                             data.cause == Cause::source_busy || data.cause == Cause::source_failed;
+  if (data.state == TicketState::waiting && awaits_source) {
+    set_state(arena, node, TicketState::queued);
+  }
 }
 
 Status TicketTable::put_new(Arena& arena, const Ticket& ticket) {

@@ -79,8 +79,7 @@ class Store {
   void end_adoption();  ///< the whole share has been seen
   /// Which rules of what is ignored the whole index was made by (IgnoreFile::digest()).
   std::string ignore_digest();
-  /// The highest counter in a version of a forgotten record: what is said of its path from now on
-  /// must not look older, even by a clock that was set back.
+  /// The highest counter of this index's writer in a version of a forgotten record.
   std::uint64_t forgotten();
   std::uint64_t last_sequence();  ///< the highest given so far
   /// What was given up to `sequence`, by any process, outlives a power cut too when this returns.

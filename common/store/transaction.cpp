@@ -45,6 +45,7 @@ std::uint64_t Transaction::next_ticket() const { return next_ticket_; }
 void Transaction::skip_sequences(std::uint64_t sequence) {
   if (sequence > timed_sequence(wall_ms() + kFarAheadMs)) return;
   next_sequence_ = std::max(next_sequence_, sequence + 1);
+  first_sequence_ = 0;  // so that the counter is written
 }
 
 bool Transaction::put_record(Record& record, std::uint64_t base) {
@@ -144,12 +145,13 @@ void Transaction::put_peer(Peer& peer) {
 
 void Transaction::forget_record(std::string_view path) {
   Store::Database& database = *store_.database_;
+  const auto writer = parse_short_id(database.read_fact("writer"));
   {
     Query query{database.forget};
     query->bind(1, shard_column(path)).bind_blob(2, path);
     while (query->step()) {
       for (const VersionCounter& one : decode_version(query->blob(0))) {
-        forgotten_ = std::max(forgotten_, one.counter);
+        if (one.device == writer) forgotten_ = std::max(forgotten_, one.counter);
       }
     }
   }

@@ -91,7 +91,6 @@ bool Intake::meet_index(int slot, IndexId index) {
   log_info("peer {} has another index; what the old one offered is forgotten", slot);
   return forget_offers(index_, peers_, slot, [&](Peer& peer) {
     peer.index = index;
-    peer.seen = 0;
     peer.most_seen = 0;
   });
 }
@@ -112,6 +111,7 @@ void Intake::want(int slot, std::vector<Entry>& wanted, Taken& taken) {
       ticket.sources = std::uint64_t{1} << slot;
       const Joined joined = put_wish(transaction, ticket);
       if (joined == Joined::replaces || joined == Joined::new_source) ++taken.wishes;
+      if (joined == Joined::known) ++taken.retold;
       // A known one too: whoever stored it may have died before it was in the segment.
       if (joined != Joined::refused) tickets.push_back(std::move(ticket));
     }

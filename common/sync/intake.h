@@ -19,6 +19,7 @@ struct Taken {
   std::vector<wire::Rejected> rejected;
   std::size_t entries = 0;
   std::size_t wishes = 0;   ///< tickets that are new or have a new source
+  std::size_t retold = 0;   ///< entries that have a ticket already: it may go on now
   std::size_t revived = 0;  ///< tombstones that are told again: the scanner is to be woken
   std::uint64_t seen = 0;   ///< of the peer's index, after this page
   bool forgot = false;      ///< the peer's index is another one: all peers are to be asked anew

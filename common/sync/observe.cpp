@@ -1,5 +1,7 @@
 #include "common/sync/observe.h"
 
+#include <algorithm>
+
 #include "common/sync/version.h"
 #include "common/sync/writer.h"
 
@@ -7,10 +9,19 @@ namespace lefting::sync {
 
 namespace {
 
+VersionVector next_version(const VersionVector& known, const Finder& finder) {
+  // Where this writer is not in it, what it has said of the path may be forgotten, and must not
+  // seem to be newer, even by a clock that was set back.
+  const bool is_in =
+      std::ranges::find(known, finder.writer, &VersionCounter::device) != known.end();
+  return bump(known, finder.writer,
+              is_in ? finder.now_ms : std::max(finder.now_ms, finder.forgotten));
+}
+
 VersionVector next_version(const Record* known, std::int64_t mtime_ns, const Finder& finder) {
-  if (known != nullptr) return bump(known->entry.version, finder.writer, finder.now_ms);
+  if (known != nullptr) return next_version(known->entry.version, finder);
   if (finder.adopter) return adopted_version(*finder.adopter, mtime_ns, finder.now_ms);
-  return bump({}, finder.writer, finder.now_ms);
+  return next_version(VersionVector{}, finder);
 }
 
 }  // namespace
@@ -40,7 +51,7 @@ std::optional<Record> found_missing(const Record* known, const Finder& finder) {
                 .mtime_ns = static_cast<std::int64_t>(finder.now_ms) * 1'000'000,
                 .mode = known->entry.mode,
                 .hash = std::nullopt,
-                .version = bump(known->entry.version, finder.writer, finder.now_ms),
+                .version = next_version(known->entry.version, finder),
                 .deleted = true};
   return gone;
 }

@@ -17,6 +17,8 @@ struct Finder {
   /// Set: what has no record may be older than what peers have, and is found under this name.
   std::optional<ShortId> adopter = std::nullopt;
   std::uint64_t now_ms = 0;
+  /// The highest counter of this writer in a version that is forgotten.
+  std::uint64_t forgotten = 0;
 };
 
 /// The record of a file that stands at `path` and was hashed.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/base/log.h"
 #include "common/net/address.h"
 
 namespace lefting::sync {
@@ -43,14 +44,14 @@ void take_greeting(Peer& peer, const wire::Greeting& greeting, IndexId own,
   peer.most_told = is_of_own ? std::max(peer.most_told, greeting.seen->furthest()) : 0;
 }
 
-bool has_gone_back(const Peer& peer, const wire::Greeting& hello, IndexId own) {
-  const bool has_any = hello.seen && hello.seen->id == own;
-  return (has_any ? hello.seen->furthest() : 0) < peer.most_told;
+bool has_gone_back(std::uint64_t most_told, const wire::Greeting& reply, IndexId own) {
+  const bool has_any = reply.seen && reply.seen->id == own;
+  return (has_any ? reply.seen->furthest() : 0) < most_told;
 }
 
-void take_told(Peer& peer, std::uint64_t sequence) {
-  peer.told = sequence;
-  peer.most_told = std::max(peer.most_told, sequence);
+void take_back(Index& index, state::PeerList& peers, int slot) {
+  log_info("peer {} has forgotten what it knew; it is asked anew what it has", slot);
+  forget_offers(index, peers, slot, [](Peer& peer) { peer.told = peer.most_told = 0; });
 }
 
 bool forget_offers(Index& index, state::PeerList& peers, int slot,
@@ -59,15 +60,18 @@ bool forget_offers(Index& index, state::PeerList& peers, int slot,
   // much, and asks again.
   index.tickets().drop_source(slot);
   bool offered = false;
+  std::optional<Peer> peer;
   {
     store::Transaction transaction{index.store()};
-    auto peer = transaction.find_peer(slot);
+    peer = transaction.find_peer(slot);
     if (!peer) return false;
     change(*peer);
+    peer->seen = 0;
     transaction.put_peer(*peer);
     offered = transaction.forget_offers(slot);
     transaction.commit();
   }
+  peers.put(*peer);
   index.tickets().drop_source(slot);  // of what was loaded again meanwhile
   if (offered) peers.ask_anew();
   return offered;

@@ -22,15 +22,18 @@ bool update_peer(store::Store& store, state::PeerList& peers, int slot,
 void take_greeting(Peer& peer, const wire::Greeting& greeting, IndexId own,
                    const std::string& host);
 
-/// True if the peer, which says hello, has less of our index `own` than it had before: its store is
-/// an older copy of itself, or it has us in its list anew.
-bool has_gone_back(const Peer& peer, const wire::Greeting& hello, IndexId own);
+/// True if the peer has less of our index `own` than it had before: its store is an older copy of
+/// itself, or it has us in its list anew.
+/// `most_told`  what was known before the peer was asked.
+/// `reply`      what it answered, so that it can't be older than that.
+bool has_gone_back(std::uint64_t most_told, const wire::Greeting& reply, IndexId own);
 
-/// Our changes up to `sequence` are stored there, and after it they are to be told.
-void take_told(Peer& peer, std::uint64_t sequence);
+/// forget_offers() of a peer that has_gone_back().
+void take_back(Index& index, state::PeerList& peers, int slot);
 
 /// What a peer offered that it has lost may be nowhere any more, and nobody would say so: it is no
-/// source any more, and `change` says what else is forgotten of it. Throws StoreError.
+/// source any more, its list is to be heard anew, and `change` says what else is forgotten of it.
+/// Throws StoreError.
 /// Returns   true: something that it had offered was still wanted, and all peers are asked anew
 ///           once the supervisor is woken.
 bool forget_offers(Index& index, state::PeerList& peers, int slot,

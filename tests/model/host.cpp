@@ -44,7 +44,9 @@ void Host::ignore(const std::string& path) {
   story_.tell(number_, "ignores", path);
   store.ignored.insert(path);
   if (record != nullptr && !record->entry.deleted) {
-    store.forgotten = std::max(store.forgotten, sync::stamp(record->entry.version).counter);
+    for (const VersionCounter& one : record->entry.version) {
+      if (one.device == store.writer) store.forgotten = std::max(store.forgotten, one.counter);
+    }
     store.records.erase(path);
   }
   store.tickets.erase(path);
@@ -69,7 +71,7 @@ void Host::look_at(const std::string& path, std::uint64_t now) {
   const auto copy = sync::parse_conflict_path(path);
   const bool downloaders = is_at_work(path) || (copy && is_at_work(copy->original));
   const Record* record = record_of(path);
-  const sync::Finder finder{store.writer, store.adopter, std::max(now, store.forgotten)};
+  const sync::Finder finder{store.writer, store.adopter, now, store.forgotten};
   const std::uint64_t base = record == nullptr ? 0 : record->sequence;
   const auto stat = disk.stat(path);
   if (!stat || stat->type != share::FileType::file) {
@@ -167,7 +169,7 @@ void Host::hear_seen(Host& peer) {
   wire::Greeting hello;
   hello.seen = wire::Seen{facts.index, facts.seen, facts.most_seen};
   if (facts.index == store.index) store.sequence = std::max(store.sequence, facts.most_seen);
-  if (sync::has_gone_back(known, hello, store.index)) {
+  if (sync::has_gone_back(known.most_told, hello, store.index)) {
     forget_offers(peer.number_);
     known.seen = known.most_told = 0;
   }

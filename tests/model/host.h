@@ -29,7 +29,7 @@ struct Store {
   ShortId writer;
   std::optional<ShortId> adopter;
   std::set<std::string> ignored;
-  std::uint64_t forgotten = 0;  ///< the highest counter in a version of a forgotten record
+  std::uint64_t forgotten = 0;  ///< the highest counter of its writer in a forgotten version
   std::array<Peer, kMostHosts> peers;
 };
 

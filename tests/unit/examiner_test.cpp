@@ -166,6 +166,7 @@ TEST_CASE_FIXTURE(Fixture,
                   "examiner: what was forgotten is not undercut by a clock that went back") {
   std::vector<sync::Change> changes(1);
   const ShortId own = instance->writer;
+  instance->store.set_writer(own, false);
   const std::uint64_t ahead = wall_ms() + 100'000;
   changes[0].record.entry = {.path = "f", .hash = Sha256{}, .version = {{own, ahead}}};
   REQUIRE(instance->index.commit(changes)[0]);

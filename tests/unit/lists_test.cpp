@@ -334,20 +334,21 @@ TEST_CASE("take_greeting: an address that the user gave stays, a learned one fol
 }
 
 TEST_CASE("has_gone_back: who has less of us than before, but not who only asks anew") {
+  wire::Greeting reply;
+  CHECK_FALSE(sync::has_gone_back(0, reply, 1));
+  CHECK(sync::has_gone_back(40, reply, 1));  // it has us in its list anew
   Peer peer;
-  wire::Greeting hello;
-  CHECK_FALSE(sync::has_gone_back(peer, hello, 1));
-  sync::take_told(peer, 40);
-  hello.seen = wire::Seen{1, 40};
-  CHECK_FALSE(sync::has_gone_back(peer, hello, 1));
-  hello.seen = wire::Seen{1, 0, 40};  // asks anew
-  CHECK_FALSE(sync::has_gone_back(peer, hello, 1));
-  sync::take_greeting(peer, hello, 1, "h");
+  reply.seen = wire::Seen{1, 40};
+  sync::take_greeting(peer, reply, 1, "h");
+  CHECK(peer.most_told == 40);
+  CHECK_FALSE(sync::has_gone_back(peer.most_told, reply, 1));
+  reply.seen = wire::Seen{1, 0, 40};  // asks anew
+  CHECK_FALSE(sync::has_gone_back(peer.most_told, reply, 1));
+  sync::take_greeting(peer, reply, 1, "h");
   CHECK(peer.told == 0);
-  hello.seen = wire::Seen{1, 39};
-  CHECK(sync::has_gone_back(peer, hello, 1));
-  hello.seen = wire::Seen{2, 50};
-  CHECK(sync::has_gone_back(peer, hello, 1));
-  hello.seen.reset();  // it has us in its list anew
-  CHECK(sync::has_gone_back(peer, hello, 1));
+  CHECK(peer.most_told == 40);
+  reply.seen = wire::Seen{1, 39};
+  CHECK(sync::has_gone_back(peer.most_told, reply, 1));
+  reply.seen = wire::Seen{2, 50};
+  CHECK(sync::has_gone_back(peer.most_told, reply, 1));
 }

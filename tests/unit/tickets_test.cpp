@@ -76,6 +76,18 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("TicketQueue: what waits for a source goes on when it is told of again") {
+  TicketBench bench;
+  const Ticket ticket = make_ticket("a", 10);
+  REQUIRE(bench.queue.put({ticket}).ok());
+  REQUIRE(bench.queue.put_off("a", 10, 999'999, {Cause::no_space, "full"}));
+  REQUIRE(bench.queue.put({ticket}).ok());
+  CHECK(bench.queue.find("a")->state == TicketState::waiting);
+  REQUIRE(bench.queue.put_off("a", 10, 999'999, {Cause::source_changed, "another"}));
+  REQUIRE(bench.queue.put({ticket}).ok());
+  CHECK(bench.queue.find("a")->state == TicketState::queued);
+}
+
 TEST_CASE("TicketQueue: a waiting ticket comes back when its time has come, not before") {
   TicketBench bench;
   REQUIRE(bench.queue.put({make_ticket("a", 1), make_ticket("b", 2), make_ticket("c", 3)}).ok());
