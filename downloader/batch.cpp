@@ -123,7 +123,8 @@ void Batch::fetch_from(int slot, const std::vector<Job*>& jobs) {
     if (!job->partial) site_.open_partial(*job);
   }
   Pipeline pipeline{site_, *connection.value(), instance_.settings.compress};
-  const Status fetched = pipeline.fetch(jobs);
+  Status fetched = begin_deltas(pipeline, jobs);
+  if (fetched) fetched = pipeline.fetch(jobs);
   if (!fetched) {
     const Error& why = fetched.error();
     if (why.code == wire::make_error_code(wire::Code::not_trusted)) {
@@ -134,12 +135,24 @@ void Batch::fetch_from(int slot, const std::vector<Job*>& jobs) {
   }
   for (Job* job : jobs) {
     if (job->denied) site_.forget_source(*job, slot);
-    if (job->stage == Job::Stage::fetch && job->frontier == job->blocks) {
+    if (job->stage == Job::Stage::fetch && job->delta && job->delta->has_all()) {
+      site_.end_delta(*job);
+    } else if (job->stage == Job::Stage::fetch && job->frontier == job->blocks) {
       site_.prove(*job);
     } else {
       site_.save_done(*job);
     }
   }
+}
+
+Status Batch::begin_deltas(Pipeline& pipeline, const std::vector<Job*>& jobs) {
+  for (Job* job : jobs) {
+    if (job->stage != Job::Stage::fetch || !site_.wants_delta(*job)) continue;
+    auto blocks = pipeline.fetch_manifest(*job);
+    if (!blocks) return blocks.error();
+    if (blocks.value()) site_.begin_delta(*job, std::move(*blocks.take()));
+  }
+  return {};
 }
 
 void Batch::finish_fetched() {

@@ -27,6 +27,8 @@ class Batch {
   void leave_out(Job& job);
   void fetch_all();
   void fetch_from(int slot, const std::vector<Job*>& jobs);
+  /// Asks how new versions can be made of old ones. Errors: the connection's.
+  Status begin_deltas(Pipeline& pipeline, const std::vector<Job*>& jobs);
   void finish_fetched();
   void sync_folders();
   void record_all();

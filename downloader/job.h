@@ -13,6 +13,7 @@
 #include "common/sync/index.h"
 #include "common/sync/plan.h"
 #include "downloader/content_hasher.h"
+#include "downloader/delta.h"
 
 namespace lefting::downloader {
 
@@ -46,6 +47,8 @@ struct Job {
   std::optional<share::FileStat> placed;  ///< what was put in place where nothing stood
   sync::Change change;
   std::optional<sync::Change> kept;  ///< the copy of a conflict's loser
+  std::optional<Delta> delta;        ///< it is made of the old version
+  bool no_delta = false;             ///< it was tried
   bool denied = false;               ///< the source has lost what it offered
   bool ignored = false;              ///< its rules exclude it
 

@@ -36,6 +36,9 @@ Pipeline::Pipeline(Worksite& site, net::Connection& connection, bool compress)
 Status Pipeline::fetch(const std::vector<Job*>& jobs) {
   at_job_ = 0;
   at_block_ = 0;
+  for (Job* job : jobs) {
+    if (job->delta) job->delta->asked = job->delta->fetched;
+  }
   for (;;) {
     while (sent_.size() < kWindowRequests && bytes_out_ < kWindowBytes && next_request(jobs)) {
       if (auto sent = send_next(); !sent) return sent;
@@ -49,6 +52,10 @@ bool Pipeline::next_request(const std::vector<Job*>& jobs) {
   for (; at_job_ < jobs.size(); ++at_job_, at_block_ = 0) {
     Job& job = *jobs[at_job_];
     if (job.stage != Job::Stage::fetch) continue;
+    if (job.delta) {
+      if (next_missing(job)) return true;
+      continue;
+    }
     const std::uint64_t size = job.wanted().size;
     for (; at_block_ < job.blocks; ++at_block_) {
       if (job.has(at_block_)) continue;
@@ -59,6 +66,39 @@ bool Pipeline::next_request(const std::vector<Job*>& jobs) {
     }
   }
   return false;
+}
+
+bool Pipeline::next_missing(Job& job) {
+  Delta& delta = *job.delta;
+  if (delta.asked == delta.missing.size()) return false;
+  const Delta::Missing& missing = delta.missing[delta.asked++];
+  sent_.push_back({&job, 0, missing.offset, missing.length});
+  return true;
+}
+
+Result<std::optional<std::string>> Pipeline::fetch_manifest(const Job& job) {
+  std::string blocks;
+  for (;;) {
+    wire::Request request;
+    request.operation = wire::Operation::get_file;
+    request.file.path = job.path();
+    request.file.part = wire::Part::manifest;
+    request.file.hash = job.wanted().hash;
+    request.file.first = blocks.size() / share::kEncodedBlock;
+    if (auto sent = connection_.send(wire::encode_request(request)); !sent) return sent.error();
+    const auto frame = connection_.receive(kReplyWait);
+    if (!frame) return frame.error();
+    const auto reply = wire::decode_reply(frame.value().header);
+    if (!reply) return reply.error();
+    const auto& data = frame.value().data;
+    const bool is_known = !reply.value().error && reply.value().cut == share::kCutRule &&
+                          reply.value().first == request.file.first && !data.empty();
+    if (!is_known) return std::optional<std::string>{};
+    blocks.append(reinterpret_cast<const char*>(data.data()), data.size());
+    const std::uint64_t all = reply.value().blocks * share::kEncodedBlock;
+    if (blocks.size() >= all || all / share::kLeastBlock > job.wanted().size) break;
+  }
+  return std::optional{std::move(blocks)};
 }
 
 Status Pipeline::send_next() {
@@ -147,6 +187,11 @@ void Pipeline::take_bytes(const Sent& sent, std::span<const std::byte> bytes) {
   if (auto written = job.partial->write(bytes, sent.offset); !written) {
     // Nothing that could be resumed is worth a full disk.
     return site_.abandon(job, share::reason_of(written.error()));
+  }
+  if (job.delta) {
+    ++job.delta->fetched;
+    if (!site_.note_piece(job, bytes.size())) job.stage = Job::Stage::back;
+    return;
   }
   if (job.blocks == 1) {
     thread_local share::Hasher hasher;

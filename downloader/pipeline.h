@@ -16,6 +16,9 @@ class Pipeline {
  public:
   Pipeline(Worksite& site, net::Connection& connection, bool compress);
 
+  /// Asks for the blocks of the job's content. Nothing where the source can't say, or cuts by
+  /// another rule. Errors: the connection's.
+  Result<std::optional<std::string>> fetch_manifest(const Job& job);
   /// Fetches until each job is whole or can't go on (it is put off then).
   /// Errors: the connection's; jobs that are not whole stay in Stage::fetch.
   Status fetch(const std::vector<Job*>& jobs);
@@ -28,6 +31,7 @@ class Pipeline {
     std::uint64_t length;
   };
   bool next_request(const std::vector<Job*>& jobs);
+  bool next_missing(Job& job);
   Status send_next();
   Status receive_one();
   Status take_block(const Sent& sent, const wire::Reply& reply, std::uint32_t data_bytes);

@@ -53,6 +53,12 @@ bool Worksite::note_block(Job& job, std::uint64_t block, std::uint64_t bytes) {
   return true;
 }
 
+bool Worksite::note_piece(const Job& job, std::uint64_t bytes) {
+  instance_.traffic().received.fetch_add(bytes, std::memory_order_relaxed);
+  const auto now = instance_.tickets.find(job.path());
+  return now && now->ticket.id == job.id();
+}
+
 void Worksite::save_done(Job& job) {
   // After a power cut the store may know blocks that the disk does not. The hash shows that; a file
   // without one is fetched from its beginning instead.

@@ -32,6 +32,15 @@ class Worksite {
   /// Notes that a block has been written: on the ticket, and from time to time in the store.
   /// False: a newer wish has taken the ticket's place.
   bool note_block(Job& job, std::uint64_t block, std::uint64_t bytes);
+  /// The same of a piece that the old version lacks: nothing is noted, so that after a death the
+  /// delta is made anew.
+  bool note_piece(const Job& job, std::uint64_t bytes);
+  /// Where the new version can be made of the one that is here: true, and a source can say how.
+  bool wants_delta(const Job& job) const;
+  /// Plans it: `blocks` of the new version, encoded.
+  void begin_delta(Job& job, std::string blocks);
+  /// All that the old version lacks has come: takes the rest from it, and proves the whole.
+  void end_delta(Job& job);
   /// Stores what has been noted since the last time.
   void save_done(Job& job);
   /// The partial file is useless: takes it away, with what was noted of it, and puts the job off.
@@ -69,6 +78,9 @@ class Worksite {
   Status take_hash(Job& job);
   void finish(Job& job);
   bool copy_content(Job& job, const Record& from);
+  Status copy_runs(Job& job);
+  /// What was made of files here is not what is wanted: it is fetched as a whole.
+  void begin_anew(Job& job, const std::string& from);
   void note_here(Job& job, std::uint64_t blocks);
   void to_record(Job& job, const share::FileStat& stat);
   void put_off_by(Job& job, const Error& error);

@@ -5,8 +5,10 @@
 
 #include "common/base/log.h"
 #include "common/base/os.h"
+#include "common/share/cut.h"
 #include "common/share/partial.h"
 #include "common/wire/entry_list.h"
+#include "common/wire/frame.h"
 
 namespace lefting::listener {
 
@@ -14,6 +16,8 @@ namespace {
 
 /// Smaller data gains nothing.
 constexpr std::size_t kWorthCompressing = 1024;
+/// So many blocks of a manifest fit a reply.
+constexpr std::uint64_t kMostBlocks = wire::kMaxDataBytes / share::kEncodedBlock;
 
 wire::Code code_of(const Error& error) {
   switch (error.code.value()) {
@@ -59,9 +63,38 @@ Answer FileServer::answer(const wire::Request& request) {
     case wire::Part::entry:
       return answer_entry(request);
     case wire::Part::manifest:
-      break;
+      return answer_manifest(request);
   }
-  return refuse(request, wire::Code::not_found, "this peer has no manifest to give");
+  return refuse(request, wire::Code::bad_request, "no such part");
+}
+
+Answer FileServer::answer_manifest(const wire::Request& request) {
+  const wire::GetFile& wanted = request.file;
+  const auto record = instance_.dictionary.find(wanted.path);
+  if (!record || record->entry.deleted || !record->entry.hash) {
+    return refuse(request, wire::Code::not_found, "no such file");
+  }
+  if (wanted.hash && record->entry.hash != wanted.hash) {
+    return changed(request, record, std::nullopt);
+  }
+  const auto stored = instance_.store.find_manifest(*record->entry.hash, share::kCutRule);
+  if (!stored) return refuse(request, wire::Code::not_found, "this file has not been cut");
+  Answer answer;
+  answer.reply.operation = "get_file";
+  answer.reply.id = request.id;
+  answer.reply.hash = record->entry.hash;
+  answer.reply.cut = share::kCutRule;
+  answer.reply.blocks = stored->size() / share::kEncodedBlock;
+  answer.reply.first = wanted.first;
+  if (wanted.first > answer.reply.blocks) {
+    return refuse(request, wire::Code::out_of_range, "there are fewer blocks");
+  }
+  const std::uint64_t most = std::min(wanted.count == 0 ? kMostBlocks : wanted.count, kMostBlocks);
+  const std::uint64_t count = std::min(answer.reply.blocks - wanted.first, most);
+  const auto bytes = std::as_bytes(std::span{*stored}.subspan(wanted.first * share::kEncodedBlock,
+                                                              count * share::kEncodedBlock));
+  answer.data.assign(bytes.begin(), bytes.end());
+  return answer;
 }
 
 Result<int> FileServer::open(const std::string& path) {

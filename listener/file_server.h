@@ -39,6 +39,7 @@ class FileServer {
   Answer answer_block(const wire::Request& request);
   /// Reads the first piece of the open file, as `serving_` says it is.
   Answer begin_block(const wire::Request& request, const std::optional<Record>& record);
+  Answer answer_manifest(const wire::Request& request);
   Answer answer_entry(const wire::Request& request);
   /// What is there now, for `changed`: the record, or what the disk says of an unrecorded file.
   Answer changed(const wire::Request& request, const std::optional<Record>& record,

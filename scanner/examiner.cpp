@@ -9,6 +9,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/share/cut.h"
 #include "common/share/hash.h"
 #include "common/share/marker.h"
 #include "common/share/partial.h"
@@ -102,7 +103,15 @@ std::vector<std::size_t> Examiner::choose(std::vector<Finding>& findings,
 std::vector<Outcome> Examiner::record(std::vector<Finding> findings, Deletions deletions) {
   const std::vector<std::size_t> chosen = choose(findings, deletions);
   std::vector<sync::Change> changes;
-  for (const std::size_t i : chosen) changes.push_back(std::move(*findings[i].change));
+  for (const std::size_t i : chosen) {
+    Finding& finding = findings[i];
+    // Before it is told, so that who asks finds it.
+    if (!finding.blocks.empty()) {
+      instance_.store.put_manifest(*finding.change->record.entry.hash, share::kCutRule,
+                                   finding.blocks);
+    }
+    changes.push_back(std::move(*finding.change));
+  }
   if (!changes.empty()) {
     const std::vector<bool> written = instance_.index.commit(changes);
     for (std::size_t i = 0; i < chosen.size(); ++i) {
@@ -223,14 +232,22 @@ std::optional<Record> Examiner::origin_of(const std::string& path, const share::
   return std::nullopt;
 }
 
-Result<Sha256> Examiner::hash(const std::string& path, const share::FileStat& stat) {
+Result<Sha256> Examiner::hash(const std::string& path, const share::FileStat& stat,
+                              std::string* blocks) {
   auto fd = share_.open_file(path);
   if (!fd) return fd.error();
-  auto before = share::stat_fd(fd.value().get());
-  auto hash = share::hash_file(fd.value().get(), [this] {
+  const auto beat = [this] {
     context_.beat();
     return !context_.stopping();
-  });
+  };
+  auto before = share::stat_fd(fd.value().get());
+  Result<std::vector<share::Block>> cut{std::vector<share::Block>{}};
+  std::jthread cutter;
+  if (blocks != nullptr) {
+    cutter = std::jthread{[&] { cut = share::cut_file(fd.value().get(), stat.size, 1, beat); }};
+  }
+  auto hash = share::hash_file(fd.value().get(), beat);
+  if (cutter.joinable()) cutter.join();
   auto after = share::stat_fd(fd.value().get());
   const auto named = [&](const Error& error) {
     return Error{error.code, error.operation, path, error.advice};
@@ -241,6 +258,7 @@ Result<Sha256> Examiner::hash(const std::string& path, const share::FileStat& st
   if (!(before.value() == stat) || !(after.value() == stat)) {
     return os_error(share::kChangedMeanwhile, "hash", path);
   }
+  if (blocks != nullptr && cut) *blocks = share::encode_blocks(cut.value());
   return hash;
 }
 
@@ -252,7 +270,10 @@ Examiner::Finding Examiner::look_at_file(const std::string& path, const share::F
   if (downloaders) return {Outcome::restless, {}, {}};
 
   const auto origin = origin_of(path, stat, moves);
-  const auto found = origin ? *origin->entry.hash : hash(path, stat);
+  // Of a new version the peers have the old one, and fetch only the blocks that it has not.
+  const bool cuts = record && !record->entry.deleted && stat.size > share::kWorthCutting;
+  std::string blocks;
+  const auto found = origin ? *origin->entry.hash : hash(path, stat, cuts ? &blocks : nullptr);
   if (!found) {
     const int code = found.error().code.value();
     const bool passes = code == ENOENT || code == ECANCELED || code == share::kChangedMeanwhile;
@@ -266,7 +287,8 @@ Examiner::Finding Examiner::look_at_file(const std::string& path, const share::F
   sync::Here here{.record = known, .standing = sync::Standing::other, .hash = found.value()};
   here.set_file(stat);
   if (leave_placed(path, here)) return {Outcome::restless, {}, {}};
-  return {Outcome::written, std::move(change), stat, origin ? origin->entry.path : std::string{}};
+  return {Outcome::written, std::move(change), stat, origin ? origin->entry.path : std::string{},
+          std::move(blocks)};
 }
 
 }  // namespace lefting::scanner

@@ -41,6 +41,7 @@ class Examiner {
     std::optional<sync::Change> change;
     std::optional<share::FileStat> seen;  ///< the file of `change`, unless that is a deletion
     std::string moved_from = {};          ///< the recorded file that it was before a rename
+    std::string blocks = {};              ///< of a new version (share/cut.h); empty: not cut
   };
   /// Looks at all of `paths`. Returns a finding for each.
   std::vector<Finding> look(const std::vector<std::string>& paths, const Moves& moves);
@@ -73,7 +74,8 @@ class Examiner {
   Finding look_at_ignored(const std::string& path) const;
   Finding look_at_missing(const std::string& path) const;
   Finding look_at_file(const std::string& path, const share::FileStat& stat, const Moves& moves);
-  Result<Sha256> hash(const std::string& path, const share::FileStat& stat);
+  /// `blocks`  null: it is not cut.
+  Result<Sha256> hash(const std::string& path, const share::FileStat& stat, std::string* blocks);
   /// The record of the file that was renamed to `path`, if it is untouched.
   std::optional<Record> origin_of(const std::string& path, const share::FileStat& stat,
                                   const Moves& moves) const;

@@ -137,6 +137,7 @@ void Scanner::traverse_all() {
       forget_ignored();
       if (rules_are_new_) apply_new_rules();
       instance_.index.fade_tombstones();
+      instance_.store.drop_manifests();
     }
   }
   instance_.dictionary.compact();

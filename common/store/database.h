@@ -52,6 +52,11 @@ struct Store::Database {
   Statement deleted{raw, "SELECT " RECORD_COLUMNS " FROM file WHERE shard=? AND deleted=1"};
   Statement content{raw, "SELECT " RECORD_COLUMNS
                          " FROM file WHERE hash=? AND size>=65536 AND deleted=0 LIMIT 4"};
+  Statement manifest{raw, "SELECT blocks FROM manifest WHERE hash=? AND cut=?"};
+  Statement put_manifest{raw, "INSERT OR REPLACE INTO manifest VALUES(?,?,?)"};
+  Statement drop_manifests{raw,
+                           "DELETE FROM manifest WHERE hash NOT IN (SELECT hash FROM file WHERE "
+                           "size>=65536 AND deleted=0)"};
   Statement trace{raw, "SELECT version FROM trace WHERE hash=?"};
   Statement shard_traces{raw, "SELECT hash FROM trace WHERE hash BETWEEN ? AND ?"};
   Statement put_trace{raw, "INSERT OR REPLACE INTO trace VALUES(?,?)"};

@@ -55,6 +55,7 @@ UPDATE peer SET most_seen=seen, most_told=told;
 /// What version 5 has that version 4 had not. kContentBytes stands in it.
 constexpr const char* kTables5 = R"(
 CREATE INDEX file_content ON file(hash) WHERE size>=65536 AND deleted=0;
+CREATE TABLE manifest(hash BLOB PRIMARY KEY, cut TEXT NOT NULL, blocks BLOB NOT NULL);
 )";
 static_assert(kContentBytes == 65536);
 

@@ -59,6 +59,25 @@ std::vector<Record> Store::find_content(const Sha256& hash) {
   return out;
 }
 
+std::optional<std::string> Store::find_manifest(const Sha256& hash, std::string_view cut) {
+  const std::lock_guard lock{mutex_};
+  Query query{database_->manifest};
+  query->bind_blob(1, hash.bytes).bind_text(2, cut);
+  if (!query->step()) return std::nullopt;
+  return std::string{query->blob(0)};
+}
+
+void Store::put_manifest(const Sha256& hash, std::string_view cut, std::string_view blocks) {
+  const std::lock_guard lock{mutex_};
+  database_->put_manifest.bind_blob(1, hash.bytes).bind_text(2, cut).bind_blob(3, blocks);
+  database_->put_manifest.run();
+}
+
+void Store::drop_manifests() {
+  const std::lock_guard lock{mutex_};
+  database_->drop_manifests.run();
+}
+
 void Store::for_each_trace(std::size_t shard, const std::function<void(std::uint64_t hash)>& emit) {
   const std::lock_guard lock{mutex_};
   Query query{database_->shard_traces};

@@ -91,6 +91,11 @@ class Store {
   std::optional<Record> find(std::string_view path);
   /// Live records of files with that content, of at least kContentBytes; at most a few.
   std::vector<Record> find_content(const Sha256& hash);
+  /// The blocks of a content, as they were stored; nothing where it is not known by that rule.
+  std::optional<std::string> find_manifest(const Sha256& hash, std::string_view cut);
+  void put_manifest(const Sha256& hash, std::string_view cut, std::string_view blocks);
+  /// Those of contents that no file has any more.
+  void drop_manifests();
   /// path_hash() of each path of a shard that has a trace.
   void for_each_trace(std::size_t shard, const std::function<void(std::uint64_t hash)>& emit);
   /// The last of our changes that all peers have stored; 0 where there is no peer.

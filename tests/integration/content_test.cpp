@@ -26,6 +26,20 @@ std::uint64_t inode(const std::string& path) {
   return ::stat(path.c_str(), &raw) == 0 ? raw.st_ino : 0;
 }
 
+/// Changes a stopped node's file so that nothing shows it: size, mtime, ctime and inode are as
+/// recorded.
+void forge(Node& node, const std::string& path, const std::string& content) {
+  const auto mtime = fs::last_write_time(node.share(path));
+  { std::ofstream{node.share(path), std::ios::binary | std::ios::in} << content; }
+  fs::last_write_time(node.share(path), mtime);
+  lefting::store::Store store{node.state() + "/lefting.db"};
+  auto record = *store.find(path);
+  record.ctime_ns = lefting::share::Share::open(node.share()).value().stat(path).value()->ctime_ns;
+  lefting::store::Transaction transaction{store};
+  REQUIRE(transaction.put_record(record, record.sequence));
+  transaction.commit();
+}
+
 constexpr std::size_t kBytes = 3u << 20;
 
 struct Pair {
@@ -68,25 +82,40 @@ TEST_CASE_FIXTURE(Pair, "content: a copy is copied, and a file that is moved off
   CHECK(received(b) == before + small.size());
 }
 
-TEST_CASE_FIXTURE(Pair, "content: what is here only by its record, and is another, is fetched") {
-  // The same size, mtime and inode: nothing shows that it was changed, and no event tells.
+TEST_CASE_FIXTURE(Pair,
+                  "content: of a new version only the blocks are fetched that the old has not") {
+  std::string content = random_bytes(20u << 20, 3);
+  a.write("large", content);
+  REQUIRE(eventually([&] { return b.holds("large", content); }));
+  for (int i = 0; i < 3; ++i) {  // the second time its blocks are known
+    const std::uint64_t before = received(b);
+    SUBCASE("changed in place") { content.replace(9'000'000 + i, 1000, std::string(1000, 'x')); }
+    SUBCASE("inserted at the front") { content.insert(0, "some bytes"); }
+    SUBCASE("cut short") { content.resize(content.size() - 3'000'000); }
+    SUBCASE("made longer") { content += random_bytes(100'000, 4); }
+    a.write("large", content);
+    REQUIRE(eventually([&] { return b.holds("large", content); }));
+    CHECK(received(b) - before <= 2u << 20);
+  }
+}
+
+TEST_CASE_FIXTURE(Pair,
+                  "content: where a new version is made of an old one that isn't what it seems") {
   b.stop();
-  {
-    const auto mtime = fs::last_write_time(b.share("big"));
-    std::string other = big;
-    other[kBytes / 2] = static_cast<char>(~other[kBytes / 2]);
-    std::ofstream{b.share("big"), std::ios::binary | std::ios::in} << other;
-    fs::last_write_time(b.share("big"), mtime);
-  }
-  {
-    lefting::store::Store store{b.state() + "/lefting.db"};
-    auto record = *store.find("big");
-    const auto stat = lefting::share::Share::open(b.share("")).value().stat("big");
-    record.ctime_ns = stat.value()->ctime_ns;
-    lefting::store::Transaction transaction{store};
-    REQUIRE(transaction.put_record(record, record.sequence));
-    transaction.commit();
-  }
+  std::string other = big;
+  other[kBytes / 3] = static_cast<char>(~other[kBytes / 3]);
+  forge(b, "big", other);
+  b.start({a.spec()});
+  big[kBytes - 1] = static_cast<char>(~big[kBytes - 1]);
+  a.write("big", big);
+  CHECK(eventually([&] { return b.holds("big", big); }));
+}
+
+TEST_CASE_FIXTURE(Pair, "content: what is here only by its record, and is another, is fetched") {
+  b.stop();
+  std::string other = big;
+  other[kBytes / 2] = static_cast<char>(~other[kBytes / 2]);
+  forge(b, "big", other);
   b.start({a.spec()});
   a.write("copy", big);
   CHECK(eventually([&] { return b.holds("copy", big); }));

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/base/unique_fd.h"
+#include "common/share/cut.h"
+
+namespace lefting::downloader {
+
+/// How a new version is made of an old one and of what the old one has not.
+struct Delta {
+  /// Bytes of the old file that the new one has too.
+  struct Run {
+    std::uint64_t from = 0;
+    std::uint64_t to = 0;
+    std::uint64_t length = 0;
+    bool operator==(const Run&) const = default;
+  };
+  /// Bytes that must be fetched: at most one request's.
+  struct Missing {
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;
+    bool operator==(const Missing&) const = default;
+  };
+  std::vector<Run> runs;         ///< by `to`
+  std::vector<Missing> missing;  ///< by `offset`
+  std::size_t fetched = 0;       ///< so many of `missing`, in their order, are in the partial file
+  std::size_t asked = 0;         ///< so many are asked for on this connection
+  UniqueFd old_file;
+  std::string blocks;  ///< of the new version, encoded
+
+  bool has_all() const { return fetched == missing.size(); }
+};
+
+/// Compares blocks, and does no I/O. Nothing where the old version has none of the new one's.
+std::optional<Delta> plan_delta(std::span<const share::Block> old_blocks,
+                                std::span<const share::Block> new_blocks);
+
+}  // namespace lefting::downloader

@@ -1,0 +1,102 @@
+#include "common/share/cut.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+
+#include <fstream>
+#include <random>
+#include <set>
+
+#include "common/base/unique_fd.h"
+#include "tests/unit/temp_folder.h"
+
+using namespace lefting;
+using namespace lefting::share;
+
+namespace {
+
+std::string noise(std::size_t size, unsigned seed) {
+  std::mt19937_64 random{seed};
+  std::string out(size, '\0');
+  for (char& byte : out) byte = static_cast<char>(random());
+  return out;
+}
+
+std::vector<Block> cut(const std::string& content, std::size_t threads) {
+  const test::TempFolder folder;
+  std::ofstream{folder / "f", std::ios::binary} << content;
+  const UniqueFd fd{::open((folder / "f").c_str(), O_RDONLY | O_CLOEXEC)};
+  auto blocks = cut_file(fd.get(), content.size(), threads, [] { return true; });
+  REQUIRE(blocks.ok());
+  return blocks.take();
+}
+
+/// Cut by the definition, from the file's beginning.
+std::vector<Block> cut_plainly(const std::string& content) {
+  std::vector<Block> out;
+  auto rest = std::as_bytes(std::span{content});
+  while (!rest.empty()) {
+    const std::size_t length = block_length(rest.first(std::min(rest.size(), kMostBlock)));
+    out.push_back({static_cast<std::uint32_t>(length), block_hash(rest.first(length))});
+    rest = rest.subspan(length);
+  }
+  return out;
+}
+
+std::size_t bytes_not_in(const std::vector<Block>& blocks, const std::vector<Block>& known) {
+  std::set<BlockHash> hashes;
+  for (const Block& block : known) hashes.insert(block.hash);
+  std::size_t bytes = 0;
+  for (const Block& block : blocks) bytes += hashes.contains(block.hash) ? 0 : block.length;
+  return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("cut_file: however many threads cut, the blocks are those of the rule") {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, kLeastBlock, kLeastBlock + 1,
+                                 std::size_t{5'000'000}, std::size_t{70'000'001}}) {
+    CAPTURE(size);
+    const std::string content = noise(size, 3);
+    const auto plain = cut_plainly(content);
+    for (const std::size_t threads : {1, 2, 3, 5}) CHECK(cut(content, threads) == plain);
+  }
+  // No cut but by length: what began elsewhere never meets the rest.
+  const std::string zeros(70'000'001, '\0');
+  for (const std::size_t threads : {1, 2, 5}) CHECK(cut(zeros, threads) == cut_plainly(zeros));
+}
+
+TEST_CASE("cut_file: blocks are as long as the rule says, most near the usual length") {
+  const auto blocks = cut(noise(100'000'000, 4), 2);
+  std::size_t usual = 0;
+  for (std::size_t i = 0; i + 1 < blocks.size(); ++i) {
+    CHECK(blocks[i].length >= kLeastBlock);
+    CHECK(blocks[i].length <= kMostBlock);
+    usual += blocks[i].length >= kUsualBlock / 2 && blocks[i].length <= 2 * kUsualBlock;
+  }
+  const std::size_t mean = 100'000'000 / blocks.size();
+  CHECK(mean > kUsualBlock * 3 / 4);
+  CHECK(mean < kUsualBlock * 3 / 2);
+  CHECK(usual > blocks.size() * 3 / 4);
+}
+
+TEST_CASE("cut_file: a change of some bytes changes only the blocks that it touches") {
+  const std::string before = noise(40'000'000, 5);
+  const auto known = cut(before, 2);
+  std::string after = before;
+  SUBCASE("in place") { after.replace(20'000'000, 1000, std::string(1000, 'x')); }
+  SUBCASE("inserted at the front") { after.insert(0, "some bytes more"); }
+  SUBCASE("inserted in the middle") { after.insert(20'000'000, "some bytes more"); }
+  SUBCASE("removed") { after.erase(20'000'000, 12345); }
+  CHECK(bytes_not_in(cut(after, 2), known) <= 2 * kMostBlock);
+}
+
+TEST_CASE("encode_blocks: decode_blocks gives the same; what are no blocks is refused") {
+  const auto blocks = cut_plainly(noise(3'000'000, 6));
+  const std::string bytes = encode_blocks(blocks);
+  CHECK(bytes.size() == blocks.size() * kEncodedBlock);
+  CHECK(decode_blocks(bytes) == blocks);
+  CHECK_FALSE(decode_blocks(bytes.substr(1)));
+  CHECK_FALSE(decode_blocks(std::string(20, '\0')));
+  CHECK(decode_blocks("")->empty());
+}
