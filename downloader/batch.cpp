@@ -18,6 +18,10 @@ std::uint64_t retry_after(std::uint32_t attempts) {
   return std::min<std::uint64_t>(std::uint64_t{250} << std::min(attempts, 20u), 300'000);
 }
 
+constexpr std::size_t kManyFiles = 8;
+/// What a disk writes in the time that a flush takes, in bytes.
+constexpr std::uint64_t kBytesAFlush = 64u << 10;
+
 bool is_stop(const Error& error) { return error.code == net::make_error_code(net::Fault::stopped); }
 
 }  // namespace
@@ -156,7 +160,16 @@ Status Batch::begin_deltas(Pipeline& pipeline, const std::vector<Job*>& jobs) {
 }
 
 void Batch::finish_fetched() {
-  const std::vector<Job*> fetched = in_stage(Job::Stage::fetched);
+  sync_contents(in_stage(Job::Stage::fetched));
+  for (Job* job : in_stage(Job::Stage::fetched)) {
+    pass(state::FaultPoint::fetched);
+    site_.publish(*job);
+    pass(state::FaultPoint::published);
+  }
+}
+
+void Batch::sync_contents(const std::vector<Job*>& fetched) {
+  if (sync_together(fetched)) return;
   // One wave: the first fsync writes the journal for all, the others find it written.
   for (Job* job : fetched) job->partial->start_sync();
   for (Job* job : fetched) {
@@ -164,11 +177,16 @@ void Batch::finish_fetched() {
       site_.abandon(*job, share::reason_of(synced.error()));
     }
   }
-  for (Job* job : in_stage(Job::Stage::fetched)) {
-    pass(state::FaultPoint::fetched);
-    site_.publish(*job);
-    pass(state::FaultPoint::published);
-  }
+}
+
+/// Each fsync makes the disk flush its cache, some 70 us. One flush does for all, but then all that
+/// others have written must be written too: that must be less than the flushes would cost.
+bool Batch::sync_together(const std::vector<Job*>& fetched) const {
+  if (fetched.size() < kManyFiles) return false;
+  std::uint64_t most = fetched.size() * kBytesAFlush;
+  for (const Job* job : fetched) most += 2 * job->wanted().size;
+  const auto dirty = dirty_bytes();
+  return dirty && *dirty <= most && share::sync_file_system(share_).ok();
 }
 
 void Batch::sync_folders() {

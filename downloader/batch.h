@@ -30,6 +30,8 @@ class Batch {
   /// Asks how new versions can be made of old ones. Errors: the connection's.
   Status begin_deltas(Pipeline& pipeline, const std::vector<Job*>& jobs);
   void finish_fetched();
+  void sync_contents(const std::vector<Job*>& fetched);
+  bool sync_together(const std::vector<Job*>& fetched) const;
   void sync_folders();
   void record_all();
   std::uint64_t settle_rest();

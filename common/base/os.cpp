@@ -75,6 +75,18 @@ std::string boot_id() {
   return text.ok() ? text.take().substr(0, 36) : std::string{};
 }
 
+std::optional<std::uint64_t> dirty_bytes() {
+  const auto text = read_file("/proc/meminfo");
+  if (!text) return std::nullopt;
+  std::uint64_t sum = 0;
+  for (const std::string_view name : {"\nDirty:", "\nWriteback:"}) {
+    const auto at = text.value().find(name);
+    if (at == std::string::npos) return std::nullopt;
+    sum += std::strtoull(text.value().c_str() + at + name.size(), nullptr, 10) << 10;
+  }
+  return sum;
+}
+
 int poll_fds(std::span<pollfd> fds, int timeout_ms) {
   const int n = ::poll(fds.data(), fds.size(), timeout_ms);
   if (n < 0) {

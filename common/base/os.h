@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -34,6 +35,8 @@ Status write_file(const std::string& path, std::string_view content, unsigned mo
 
 /// Tells one run of this machine from the next; empty where the kernel doesn't say.
 std::string boot_id();
+/// What the system has still to write to its disks; nothing where it does not say.
+std::optional<std::uint64_t> dirty_bytes();
 
 /// Waits until one of `fds` has an event or `timeout_ms` (-1: for ever) has passed.
 /// Returns how many have one. EINTR counts as a time-out.

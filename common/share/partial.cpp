@@ -205,6 +205,11 @@ Status PartialFile::discard() {
   return {};
 }
 
+Status sync_file_system(const Share& share) {
+  if (::syncfs(share.fd()) != 0) return os_error(errno, "sync the file system of", share.folder());
+  return {};
+}
+
 Status sync_folder(const Share& share, std::string_view folder) {
   auto fd = share.open_folder(folder);
   if (!fd) {

@@ -63,6 +63,10 @@ class PartialFile {
 /// Removes the partial file of `path`, if there is one.
 Status discard_partial(const Share& share, std::string_view path);
 
+/// Puts on disk all that was written to the share's file system: one wait instead of one for each
+/// file, where little else was written to it.
+Status sync_file_system(const Share& share);
+
 /// Puts on disk what was renamed or removed in a folder; one that is gone needs nothing.
 Status sync_folder(const Share& share, std::string_view folder);
 

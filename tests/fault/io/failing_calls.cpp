@@ -107,7 +107,11 @@ FORWARD_FD(kCallWrite, -1, ssize_t, pwrite, (int fd, const void* from, size_t n,
            (fd, from, n, at))
 FORWARD_FD(kCallWrite, -1, ssize_t, pwrite64, (int fd, const void* from, size_t n, off_t at),
            (fd, from, n, at))
+FORWARD(kCallWrite, -1, ssize_t, copy_file_range,
+        (int from, off_t* at, int to, off_t* to_at, size_t n, unsigned flags),
+        (from, at, to, to_at, n, flags))
 FORWARD_FD(kCallSync, -1, int, fsync, (int fd), (fd))
+FORWARD(kCallSync, -1, int, syncfs, (int fd), (fd))
 FORWARD_FD(kCallSync, -1, int, fdatasync, (int fd), (fd))
 FORWARD_FD(kCallSync, -1, int, sync_file_range, (int fd, off_t at, off_t n, unsigned flags),
            (fd, at, n, flags))
