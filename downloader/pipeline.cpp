@@ -12,8 +12,11 @@ namespace lefting::downloader {
 
 namespace {
 
-/// What may be on its way at once: enough for 1 Gbit/s over 60 ms.
-constexpr std::uint64_t kWindowBytes = 8u << 20;
+/// What may be on its way at once: a little, since a death loses it, and what 2 Gbit/s need in a
+/// round trip.
+constexpr std::uint64_t kLeastWindow = 2u << 20;
+constexpr std::uint64_t kMostWindow = 32u << 20;
+constexpr std::uint64_t kBytesAMicrosecond = 250;
 constexpr std::size_t kWindowRequests = 64;
 constexpr milliseconds kReplyWait{30000};
 /// A source that has refused so often, over some 16 s, has lost what it offered.
@@ -36,11 +39,14 @@ Pipeline::Pipeline(Worksite& site, net::Connection& connection, bool compress)
 Status Pipeline::fetch(const std::vector<Job*>& jobs) {
   at_job_ = 0;
   at_block_ = 0;
+  const auto round_trip = static_cast<std::uint64_t>(connection_.round_trip().count());
+  const std::uint64_t window =
+      std::clamp(kLeastWindow + round_trip * kBytesAMicrosecond, kLeastWindow, kMostWindow);
   for (Job* job : jobs) {
     if (job->delta) job->delta->asked = job->delta->fetched;
   }
   for (;;) {
-    while (sent_.size() < kWindowRequests && bytes_out_ < kWindowBytes && next_request(jobs)) {
+    while (sent_.size() < kWindowRequests && bytes_out_ < window && next_request(jobs)) {
       if (auto sent = send_next(); !sent) return sent;
     }
     if (sent_.empty()) return {};

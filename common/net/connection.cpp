@@ -1,5 +1,9 @@
 #include "common/net/connection.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 
 #include "common/base/os.h"
@@ -35,6 +39,14 @@ Connection::~Connection() = default;
 const std::optional<DeviceId>& Connection::device() const { return stream_->device; }
 const Address& Connection::remote() const { return stream_->remote; }
 int Connection::fd() const { return stream_->socket.get(); }
+
+std::chrono::microseconds Connection::round_trip() const {
+  struct tcp_info info = {};
+  socklen_t size = sizeof info;
+  if (::getsockopt(fd(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return {};
+  return std::chrono::microseconds{info.tcpi_rtt};
+}
+
 bool Connection::buffered() const { return stream_->buffered(); }
 
 Result<wire::FrameSizes> Connection::begin_frame(milliseconds wait) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -73,6 +74,8 @@ class Connection {
   const std::optional<DeviceId>& device() const;
   const Address& remote() const;
   int fd() const;
+  /// As the system has measured it; 0 where it has not.
+  std::chrono::microseconds round_trip() const;
   /// True if bytes are already in memory, so that poll() on fd() would wait for nothing.
   bool buffered() const;
 
