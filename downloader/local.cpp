@@ -122,6 +122,7 @@ Status Worksite::copy_runs(Job& job) {
           job.partial->copy(job.delta->old_file.get(), run.from + done, length, run.to + done);
       if (!copied) return copied;
       job.hasher->advance(run.to + done + length);
+      job.partial->start_sync();  // the hasher comes behind
     }
   }
   job.hasher->advance(job.wanted().size);

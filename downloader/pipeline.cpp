@@ -46,9 +46,7 @@ Status Pipeline::fetch(const std::vector<Job*>& jobs) {
     if (job->delta) job->delta->asked = job->delta->fetched;
   }
   for (;;) {
-    while (sent_.size() < kWindowRequests && bytes_out_ < window && next_request(jobs)) {
-      if (auto sent = send_next(); !sent) return sent;
-    }
+    if (auto asked = ask(jobs, window); !asked) return asked;
     if (sent_.empty()) return {};
     if (auto received = receive_one(); !received) return received;
   }
@@ -107,7 +105,17 @@ Result<std::optional<std::string>> Pipeline::fetch_manifest(const Job& job) {
   return std::optional{std::move(blocks)};
 }
 
-Status Pipeline::send_next() {
+Status Pipeline::ask(const std::vector<Job*>& jobs, std::uint64_t window) {
+  if (sent_.size() > kWindowRequests / 2 && bytes_out_ < window) return {};
+  std::vector<std::byte> frames;
+  while (sent_.size() < kWindowRequests && bytes_out_ < window && next_request(jobs)) {
+    const auto frame = wire::encode_frame(encode_next());
+    frames.insert(frames.end(), frame.begin(), frame.end());
+  }
+  return frames.empty() ? Status{} : connection_.send_frames(frames);
+}
+
+std::string Pipeline::encode_next() {
   const Sent& next = sent_.back();
   wire::Request request;
   request.operation = wire::Operation::get_file;
@@ -117,7 +125,7 @@ Status Pipeline::send_next() {
   request.file.hash = next.job->wanted().hash;
   request.file.accepts_zstd = compress_;
   bytes_out_ += next.length;
-  return connection_.send(wire::encode_request(request));
+  return wire::encode_request(request);
 }
 
 Status Pipeline::receive_one() {

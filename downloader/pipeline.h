@@ -32,7 +32,9 @@ class Pipeline {
   };
   bool next_request(const std::vector<Job*>& jobs);
   bool next_missing(Job& job);
-  Status send_next();
+  /// Asks for more where much of what was asked for has come: many requests at once.
+  Status ask(const std::vector<Job*>& jobs, std::uint64_t window);
+  std::string encode_next();
   Status receive_one();
   Status take_block(const Sent& sent, const wire::Reply& reply, std::uint32_t data_bytes);
   /// Reads data of the reply into the buffer, unpacked. Nothing: it is not what was asked for.

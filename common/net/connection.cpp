@@ -108,6 +108,11 @@ Status Connection::send(std::string_view header, std::span<const std::byte> data
   return send_begin(header, static_cast<std::uint32_t>(data.size()), data);
 }
 
+Status Connection::send_frames(std::span<const std::byte> frames) {
+  LEFTING_ASSERT(stream_->send_left == 0);
+  return stream_->write({&frames, 1});
+}
+
 Status Connection::send_begin(std::string_view header, std::uint32_t data_size,
                               std::span<const std::byte> first) {
   LEFTING_ASSERT(stream_->send_left == 0 && first.size() <= data_size);

@@ -92,6 +92,8 @@ class Connection {
 
   /// Sends one frame. Errors: Fault::timeout, stopped, tls; errno's; then close the connection.
   Status send(std::string_view header, std::span<const std::byte> data = {});
+  /// Sends frames without data, which encode_frame() made, at once.
+  Status send_frames(std::span<const std::byte> frames);
   /// Begins a frame of `data_size` bytes of data and sends the first of them; send_more must send
   /// the rest before anything else is sent.
   Status send_begin(std::string_view header, std::uint32_t data_size,

@@ -107,11 +107,17 @@ Result<PartialFile> PartialFile::open(const Share& share, std::string_view path,
       return give(std::move(old), true);
     }
   }
-  if (::unlinkat(folder, partial.c_str(), 0) != 0 && errno != ENOENT) {
-    return os_error(errno, "remove old partial file of", std::string{path});
+  const auto create = [&] {
+    constexpr int kFlags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    return UniqueFd{::openat(folder, partial.c_str(), kFlags, 0600)};
+  };
+  UniqueFd fd = create();
+  if (!fd && errno == EEXIST) {  // of an older wish
+    if (::unlinkat(folder, partial.c_str(), 0) != 0 && errno != ENOENT) {
+      return os_error(errno, "remove old partial file of", std::string{path});
+    }
+    fd = create();
   }
-  UniqueFd fd{
-      ::openat(folder, partial.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
   if (!fd) return os_error(errno, "create partial file of", std::string{path});
   if (auto reserved = reserve(fd.get(), size_bytes); !reserved) {
     ::unlinkat(folder, partial.c_str(), 0);

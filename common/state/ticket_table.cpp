@@ -130,9 +130,11 @@ void TicketTable::refresh(Arena& arena, TicketNode& node, const Ticket& ticket) 
       totals_.done_bytes += data.done_bytes;
     }
   }
+  const bool has_another = (ticket.sources & ~data.sources) != 0;
   data.sources = ticket.sources;
   // A source that tells of it again may have it by now.
-  const bool awaits_source = data.cause == Cause::source_changed ||
+  const bool awaits_source = (data.cause == Cause::no_source && has_another) ||
+                             data.cause == Cause::source_changed ||
                              data.cause == Cause::source_busy || data.cause == Cause::source_failed;
   if (data.state == TicketState::waiting && awaits_source) {
     set_state(arena, node, TicketState::queued);

@@ -265,8 +265,12 @@ bool TicketQueue::forget_done(std::string_view path, std::uint64_t id) {
 bool TicketQueue::put_off(std::string_view path, std::uint64_t id, std::uint64_t retry_at_ms,
                           const Reason& reason) {
   return change(path, id, [&](TicketTable& table, Arena& arena, TicketNode& node) {
-    table.set_state(arena, node, TicketState::waiting, retry_at_ms);
     ++node.data.attempts;
+    // It has lost its last source meanwhile: who looks at it gives it up.
+    if (retry_at_ms == kNoRetry && node.data.sources == 0) {
+      return table.set_state(arena, node, TicketState::queued);
+    }
+    table.set_state(arena, node, TicketState::waiting, retry_at_ms);
     table.set_reason(arena, node, reason);
   });
 }

@@ -26,7 +26,12 @@ class Model {
     const auto at = tickets.find(ticket.wanted.path);
     if (at != tickets.end() && at->second.ticket.id > ticket.id) return;
     if (at != tickets.end() && at->second.ticket.id == ticket.id) {
-      at->second.ticket.sources = ticket.sources;
+      TicketView& view = at->second;
+      const bool another = (ticket.sources & ~view.ticket.sources) != 0;
+      const Cause cause = view.reason.cause;
+      view.ticket.sources = ticket.sources;
+      const bool goes_on = cause == Cause::source_changed || (cause == Cause::no_source && another);
+      if (view.state == TicketState::waiting && goes_on) to(view, TicketState::queued);
       if (at->second.done_bytes == 0) set_done(at->second, ticket.done);
       return;
     }
@@ -202,8 +207,9 @@ class Walk {
     const std::uint64_t first = random_() % 24;
     const std::uint64_t count = random_() % 5;
     const std::uint64_t retry = random_() % 3 == 0 ? kNoRetry : now_ + random_() % 200;
-    const Reason reason{random_() % 2 == 0 ? Cause::failed : Cause::no_space,
-                        std::string(random_() % 200, 'r')};
+    constexpr Cause kCauses[] = {Cause::failed, Cause::no_space, Cause::no_source,
+                                 Cause::source_changed};
+    const Reason reason{kCauses[random_() % std::size(kCauses)], std::string(random_() % 200, 'r')};
     if (kind == 6) REQUIRE(queue.put_off(path, id, retry, reason) == expected);
     if (kind == 7) REQUIRE(queue.fail(path, id, reason) == expected);
     if (kind == 8) REQUIRE(queue.give_back(path, id) == expected);
@@ -212,7 +218,11 @@ class Walk {
     if (kind == 11) REQUIRE(queue.forget_done(path, id) == expected);
     if (!expected) return;
     if (kind == 6) {
-      Model::to(*view, TicketState::waiting, retry, reason);
+      if (retry == kNoRetry && view->ticket.sources == 0) {
+        Model::to(*view, TicketState::queued);
+      } else {
+        Model::to(*view, TicketState::waiting, retry, reason);
+      }
       ++view->attempts;
     }
     if (kind == 7) Model::to(*view, TicketState::failed, 0, reason);
