@@ -81,6 +81,8 @@ bool Pipeline::next_missing(Job& job) {
 }
 
 Result<std::optional<std::string>> Pipeline::fetch_manifest(const Job& job) {
+  // By our rule only the last block is shorter.
+  const std::uint64_t most = (job.wanted().size / share::kLeastBlock + 1) * share::kEncodedBlock;
   std::string blocks;
   for (;;) {
     wire::Request request;
@@ -97,10 +99,9 @@ Result<std::optional<std::string>> Pipeline::fetch_manifest(const Job& job) {
     const auto& data = frame.value().data;
     const bool is_known = !reply.value().error && reply.value().cut == share::kCutRule &&
                           reply.value().first == request.file.first && !data.empty();
-    if (!is_known) return std::optional<std::string>{};
+    if (!is_known || blocks.size() + data.size() > most) return std::optional<std::string>{};
     blocks.append(reinterpret_cast<const char*>(data.data()), data.size());
-    const std::uint64_t all = reply.value().blocks * share::kEncodedBlock;
-    if (blocks.size() >= all || all / share::kLeastBlock > job.wanted().size) break;
+    if (blocks.size() / share::kEncodedBlock >= reply.value().blocks) break;
   }
   return std::optional{std::move(blocks)};
 }
