@@ -140,7 +140,7 @@ void Batch::fetch_from(int slot, const std::vector<Job*>& jobs) {
   for (Job* job : jobs) {
     if (job->denied) site_.forget_source(*job, slot);
     if (job->stage == Job::Stage::fetch && job->delta && job->delta->has_all()) {
-      site_.end_delta(*job);
+      site_.end_delta(*job, job->path());
     } else if (job->stage == Job::Stage::fetch && job->frontier == job->blocks) {
       site_.prove(*job);
     } else {

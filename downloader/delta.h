@@ -30,7 +30,6 @@ struct Delta {
   std::vector<Run> runs;         ///< by `to`
   std::vector<Missing> missing;  ///< by `offset`
   std::size_t fetched = 0;       ///< so many of `missing`, in their order, are in the partial file
-  std::size_t asked = 0;         ///< so many are asked for on this connection
   UniqueFd old_file;
   std::string blocks;  ///< of the new version, encoded
 

@@ -42,9 +42,6 @@ Status Pipeline::fetch(const std::vector<Job*>& jobs) {
   const auto round_trip = static_cast<std::uint64_t>(connection_.round_trip().count());
   const std::uint64_t window =
       std::clamp(kLeastWindow + round_trip * kBytesAMicrosecond, kLeastWindow, kMostWindow);
-  for (Job* job : jobs) {
-    if (job->delta) job->delta->asked = job->delta->fetched;
-  }
   for (;;) {
     if (auto asked = ask(jobs, window); !asked) return asked;
     if (sent_.empty()) return {};
@@ -73,9 +70,10 @@ bool Pipeline::next_request(const std::vector<Job*>& jobs) {
 }
 
 bool Pipeline::next_missing(Job& job) {
-  Delta& delta = *job.delta;
-  if (delta.asked == delta.missing.size()) return false;
-  const Delta::Missing& missing = delta.missing[delta.asked++];
+  const Delta& delta = *job.delta;
+  at_block_ = std::max<std::uint64_t>(at_block_, delta.fetched);  // on an earlier connection
+  if (at_block_ == delta.missing.size()) return false;
+  const Delta::Missing& missing = delta.missing[at_block_++];
   sent_.push_back({&job, 0, missing.offset, missing.length});
   return true;
 }

@@ -49,7 +49,7 @@ class Pipeline {
   std::deque<Sent> sent_;
   std::uint64_t bytes_out_ = 0;  ///< asked for and not here yet
   std::size_t at_job_ = 0;
-  std::uint64_t at_block_ = 0;
+  std::uint64_t at_block_ = 0;  ///< or piece of a delta
   std::vector<std::byte> buffer_;
   std::string unpacked_;
 };

@@ -39,8 +39,9 @@ class Worksite {
   bool wants_delta(const Job& job) const;
   /// Plans it: `blocks` of the new version, encoded.
   void begin_delta(Job& job, std::string blocks);
-  /// All that the old version lacks has come: takes the rest from it, and proves the whole.
-  void end_delta(Job& job);
+  /// All that the old file, at path `from`, lacks has come: takes the rest from it, and proves the
+  /// whole. Where it is not as expected, the job stays to be fetched, as a whole.
+  void end_delta(Job& job, const std::string& from);
   /// Stores what has been noted since the last time.
   void save_done(Job& job);
   /// The partial file is useless: takes it away, with what was noted of it, and puts the job off.
@@ -77,11 +78,10 @@ class Worksite {
   Status forget_partial(Job& job);
   Status take_hash(Job& job);
   void finish(Job& job);
-  bool copy_content(Job& job, const Record& from);
+  Result<UniqueFd> open_as_recorded(const Record& record) const;
   Status copy_runs(Job& job);
   /// What was made of files here is not what is wanted: it is fetched as a whole.
-  void begin_anew(Job& job, const std::string& from);
-  void note_here(Job& job, std::uint64_t blocks);
+  void begin_anew(Job& job, const Error& why);
   void to_record(Job& job, const share::FileStat& stat);
   void put_off_by(Job& job, const Error& error);
 

@@ -113,10 +113,8 @@ bool Session::serve_list(const wire::Request& request, std::span<const std::byte
     return send_error(wire::error_reply(request, code, taken.error().text()), false);
   }
   if (taken.value().revived != 0) desk_.instance.wakes.scanner.signal();
-  const bool forgot = taken.value().forgot;
-  if (forgot || taken.value().wishes + taken.value().retold != 0)
-    desk_.instance.wakes.downloader.signal();
-  if (forgot) desk_.instance.wakes.supervisor.signal();
+  if (taken.value().has_work()) desk_.instance.wakes.downloader.signal();
+  if (taken.value().forgot) desk_.instance.wakes.supervisor.signal();
   if (request.operation == wire::Operation::news) return reply_to_news(request, taken.value());
   for (wire::Rejected& one : taken.value().rejected) {
     if (rejected_.size() < wire::kMaxRejected) rejected_.push_back(std::move(one));

@@ -73,9 +73,12 @@ std::vector<std::size_t> Examiner::choose(std::vector<Finding>& findings,
     if (is_deletion(findings[i])) gone[findings[i].change->record.entry.path] = i;
   }
   std::vector<std::size_t> chosen;
-  std::vector<std::size_t> removed;
   for (std::size_t i = 0; i < findings.size(); ++i) {
     if (!findings[i].change || is_deletion(findings[i])) continue;
+    if (!is_still_so(findings[i])) {
+      findings[i] = {Outcome::restless, {}, {}};
+      continue;
+    }
     chosen.push_back(i);
     const auto origin = gone.find(findings[i].moved_from);
     if (origin == gone.end()) continue;
@@ -89,13 +92,13 @@ std::vector<std::size_t> Examiner::choose(std::vector<Finding>& findings,
       chosen.push_back(i);
     }
   }
-  const bool any = std::ranges::any_of(chosen, [&](auto i) { return is_deletion(findings[i]); });
-  const Status good = any ? check_share() : Status{};
+  const auto deletes = [&](std::size_t i) { return is_deletion(findings[i]); };
+  const Status good = std::ranges::any_of(chosen, deletes) ? check_share() : Status{};
   if (!good) log_error("{}", good.error().text());
   std::erase_if(chosen, [&](std::size_t i) {
-    const bool is_sure = is_still_so(findings[i]) && (good || !is_deletion(findings[i]));
-    if (!is_sure) findings[i] = {Outcome::restless, {}, {}};
-    return !is_sure;
+    const bool is_doubtful = deletes(i) && !(good && is_still_so(findings[i]));
+    if (is_doubtful) findings[i] = {Outcome::restless, {}, {}};
+    return is_doubtful;
   });
   return chosen;
 }

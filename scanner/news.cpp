@@ -119,7 +119,6 @@ bool NewsSender::send_page(const sync::Page& page) {
   wire::Request request;
   request.operation = wire::Operation::news;
   const Peer peer = instance_.peers.get(slot_).value_or(state::PeerView{}).peer;
-  most_told_ = peer.most_told;
   request.greeting = greeting_to(instance_, peer);
   page.describe(request.greeting);
   const auto sent =
@@ -128,10 +127,10 @@ bool NewsSender::send_page(const sync::Page& page) {
     lose(state::PeerState::offline, sent.error().text());
     return false;
   }
-  return take_reply(page);
+  return take_reply(page, peer.most_told);
 }
 
-bool NewsSender::take_reply(const sync::Page& page) {
+bool NewsSender::take_reply(const sync::Page& page, std::uint64_t most_told) {
   auto frame = connection_->receive(kReplyWait);
   if (!frame) {
     lose(state::PeerState::offline, frame.error().text());
@@ -157,7 +156,7 @@ bool NewsSender::take_reply(const sync::Page& page) {
   }
   const auto& seen = reply.value().greeting.seen;
   says_seen_ = seen.has_value();
-  if (says_seen_ && sync::has_gone_back(most_told_, reply.value().greeting, page.range.id)) {
+  if (says_seen_ && sync::has_gone_back(most_told, reply.value().greeting, page.range.id)) {
     connection_.reset();
     sync::take_back(instance_.index, instance_.peers, slot_);
     instance_.peers.set_state(slot_, state::PeerState::offline, "it is asked anew what it has");

@@ -35,8 +35,9 @@ class NewsSender {
   /// Sends pages until the peer has all changes. False: it could not, and the step is over.
   bool tell_all();
   bool send_page(const sync::Page& page);
-  /// Takes the reply to a page. False where it is an error.
-  bool take_reply(const sync::Page& page);
+  /// Takes the reply to a page. False where it is an error, or the peer's store has gone back.
+  /// `most_told`: as it was known before the page was sent.
+  bool take_reply(const sync::Page& page, std::uint64_t most_told);
   void lose(state::PeerState state, const std::string& reason);
   void save_told();
 
@@ -46,9 +47,8 @@ class NewsSender {
   EventFd wake_;
   EventFd stop_;  // never drained: this sender's own stop_fd
   std::optional<net::Connection> connection_;
-  std::uint64_t told_ = 0;       ///< last of our changes that the peer has stored
-  bool says_seen_ = false;       ///< it says itself what it has stored
-  std::uint64_t most_told_ = 0;  ///< as known when it was asked last
+  std::uint64_t told_ = 0;  ///< last of our changes that the peer has stored
+  bool says_seen_ = false;  ///< it says itself what it has stored
   bool zstd_ = false;
   Deadline keepalive_{};
   std::jthread thread_;  // last: it uses the others

@@ -108,8 +108,7 @@ class Hello {
     auto taken = intake_.take(slot_, reply.greeting, frame.data);
     if (!taken) return taken.error();
     if (taken.value().revived != 0) instance_.wakes.scanner.signal();
-    if (taken.value().forgot || taken.value().wishes + taken.value().retold != 0)
-      instance_.wakes.downloader.signal();
+    if (taken.value().has_work()) instance_.wakes.downloader.signal();
     return {};
   }
 

@@ -23,6 +23,8 @@ struct Taken {
   std::size_t revived = 0;  ///< tombstones that are told again: the scanner is to be woken
   std::uint64_t seen = 0;   ///< of the peer's index, after this page
   bool forgot = false;      ///< the peer's index is another one: all peers are to be asked anew
+  /// There may be something for the downloader.
+  bool has_work() const { return forgot || wishes != 0 || retold != 0; }
 };
 
 /// Takes lists of peers: compares them with our dictionary, and makes tickets of what we lack.

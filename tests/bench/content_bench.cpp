@@ -6,12 +6,10 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <random>
-#include <stdexcept>
 #include <vector>
 
 #include "common/base/os.h"
@@ -19,26 +17,17 @@
 #include "common/share/hash.h"
 #include "common/share/partial.h"
 #include "downloader/delta.h"
+#include "tests/bench/need.h"
 
 namespace {
 
 using namespace lefting;
+using bench::need;
+using bench::seconds_of;
 namespace fs = std::filesystem;
 
-template <class T>
-T need(Result<T> result) {
-  if (!result) throw std::runtime_error(result.error().text());
-  return result.take();
-}
-void need(const Status& status) {
-  if (!status) throw std::runtime_error(status.error().text());
-}
-
 void report(const char* what, std::uint64_t bytes, const std::function<void()>& work) {
-  const auto begin = std::chrono::steady_clock::now();
-  work();
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const double seconds = seconds_of(work);
   fmt::print("{:<34} {:6.3f} s {:7.2f} GB/s\n", what, seconds,
              static_cast<double>(bytes) / seconds / 1e9);
 }
@@ -52,7 +41,7 @@ void fill(int fd, std::uint64_t bytes) {
   }
 }
 
-void bench(const std::string& folder, std::uint64_t bytes) {
+void measure(const std::string& folder, std::uint64_t bytes) {
   const UniqueFd fd{::open((folder + "/f").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
   fill(fd.get(), bytes);
   const auto beat = [] { return true; };
@@ -79,7 +68,7 @@ int main(int argc, char** argv) {
   std::string folder = fs::current_path() / "content-bench-XXXXXX";
   if (::mkdtemp(folder.data()) == nullptr) return 1;
   try {
-    bench(folder, mib << 20);
+    measure(folder, mib << 20);
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}\n", error.what());
   }

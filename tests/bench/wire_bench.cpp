@@ -5,7 +5,6 @@
 #include <fmt/core.h>
 #include <sys/socket.h>
 
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <future>
@@ -15,27 +14,15 @@
 #include "common/base/os.h"
 #include "common/net/connection.h"
 #include "common/wire/entry_list.h"
+#include "tests/bench/need.h"
 
 namespace {
 
 using namespace lefting;
+using bench::need;
+using bench::seconds_of;
 
 constexpr std::size_t kFrameDataBytes = 1u << 20;
-
-double seconds_of(const std::function<void()>& work) {
-  const auto begin = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-template <class T>
-T need(Result<T> result) {
-  if (!result) throw std::runtime_error(result.error().text());
-  return result.take();
-}
-void need(const Status& status) {
-  if (!status) throw std::runtime_error(status.error().text());
-}
 
 void bench_frames() {
   constexpr int kCount = 1000000;

@@ -88,29 +88,33 @@ TEST_CASE("TicketQueue: what waits for a source goes on when it is told of again
   CHECK(bench.queue.find("a")->state == TicketState::queued);
 }
 
-TEST_CASE("TicketQueue: what waits for a source to be online goes on with another") {
-  TicketBench bench;
+/// A ticket that has the peer in slot 1 for a source.
+struct OfferedBench : TicketBench {
   Ticket ticket = make_ticket("a", 10);
-  ticket.sources = 0b10;
-  REQUIRE(bench.queue.put({ticket}).ok());
-  REQUIRE(bench.queue.put_off("a", 10, lefting::state::kNoRetry, {Cause::no_source, "none"}));
-  REQUIRE(bench.queue.put({ticket}).ok());
-  CHECK(bench.queue.find("a")->state == TicketState::waiting);
+  OfferedBench() {
+    ticket.sources = 0b10;
+    REQUIRE(queue.put({ticket}).ok());
+  }
+};
+
+TEST_CASE_FIXTURE(OfferedBench,
+                  "TicketQueue: what waits for a source to be online goes on with another") {
+  REQUIRE(queue.put_off("a", 10, lefting::state::kNoRetry, {Cause::no_source, "none"}));
+  REQUIRE(queue.put({ticket}).ok());
+  CHECK(queue.find("a")->state == TicketState::waiting);
   ticket.sources = 0b11;
-  REQUIRE(bench.queue.put({ticket}).ok());
-  CHECK(bench.queue.find("a")->state == TicketState::queued);
+  REQUIRE(queue.put({ticket}).ok());
+  CHECK(queue.find("a")->state == TicketState::queued);
 }
 
 // Nobody would find it again: the peer is online already.
-TEST_CASE("TicketQueue: what loses its last source while it is looked at does not wait for one") {
-  TicketBench bench;
-  Ticket ticket = make_ticket("a", 10);
-  ticket.sources = 0b10;
-  REQUIRE(bench.queue.put({ticket}).ok());
-  REQUIRE(bench.queue.checkout(1, 1000, 0).size() == 1);
-  bench.queue.drop_source(1);
-  REQUIRE(bench.queue.put_off("a", 10, lefting::state::kNoRetry, {Cause::no_source, "none"}));
-  CHECK(bench.queue.find("a")->state == TicketState::queued);
+TEST_CASE_FIXTURE(OfferedBench,
+                  "TicketQueue: what loses its last source while it is looked at does not wait for "
+                  "one") {
+  REQUIRE(queue.checkout(1, 1000, 0).size() == 1);
+  queue.drop_source(1);
+  REQUIRE(queue.put_off("a", 10, lefting::state::kNoRetry, {Cause::no_source, "none"}));
+  CHECK(queue.find("a")->state == TicketState::queued);
 }
 
 TEST_CASE("TicketQueue: a waiting ticket comes back when its time has come, not before") {
