@@ -129,6 +129,7 @@ void Batch::fetch_from(int slot, const std::vector<Job*>& jobs) {
   Pipeline pipeline{site_, *connection.value(), instance_.settings.compress};
   Status fetched = begin_deltas(pipeline, jobs);
   if (fetched) fetched = pipeline.fetch(jobs);
+  if (fetched) fetched = learn_hashes(pipeline, jobs);
   if (!fetched) {
     const Error& why = fetched.error();
     if (why.code == wire::make_error_code(wire::Code::not_trusted)) {
@@ -141,7 +142,7 @@ void Batch::fetch_from(int slot, const std::vector<Job*>& jobs) {
     if (job->denied) site_.forget_source(*job, slot);
     if (job->stage == Job::Stage::fetch && job->delta && job->delta->has_all()) {
       site_.end_delta(*job, job->path());
-    } else if (job->stage == Job::Stage::fetch && job->frontier == job->blocks) {
+    } else if (job->stage == Job::Stage::fetch && job->is_whole() && !job->awaits_hash()) {
       site_.prove(*job);
     } else {
       site_.save_done(*job);
@@ -155,6 +156,16 @@ Status Batch::begin_deltas(Pipeline& pipeline, const std::vector<Job*>& jobs) {
     auto blocks = pipeline.fetch_manifest(*job);
     if (!blocks) return blocks.error();
     if (blocks.value()) site_.begin_delta(*job, std::move(*blocks.take()));
+  }
+  return {};
+}
+
+Status Batch::learn_hashes(Pipeline& pipeline, const std::vector<Job*>& jobs) {
+  for (Job* job : jobs) {
+    if (job->stage != Job::Stage::fetch || !job->is_whole() || !job->awaits_hash()) continue;
+    const auto hash = pipeline.fetch_hash(*job);
+    if (!hash) return hash.error();
+    if (job->stage == Job::Stage::fetch) site_.learn_hash(*job, hash.value());
   }
   return {};
 }

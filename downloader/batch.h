@@ -29,6 +29,8 @@ class Batch {
   void fetch_from(int slot, const std::vector<Job*>& jobs);
   /// Asks how new versions can be made of old ones. Errors: the connection's.
   Status begin_deltas(Pipeline& pipeline, const std::vector<Job*>& jobs);
+  /// Asks for the hashes of what was announced without. Errors: the connection's.
+  Status learn_hashes(Pipeline& pipeline, const std::vector<Job*>& jobs);
   void finish_fetched();
   void sync_contents(const std::vector<Job*>& fetched);
   bool sync_together(const std::vector<Job*>& fetched) const;

@@ -49,6 +49,7 @@ struct Job {
   std::optional<sync::Change> kept;  ///< the copy of a conflict's loser
   std::optional<Delta> delta;        ///< it is made of the old version
   bool no_delta = false;             ///< it was tried
+  bool has_no_hash = false;          ///< its source never says one
   bool denied = false;               ///< the source has lost what it offered
   bool ignored = false;              ///< its rules exclude it
 
@@ -57,6 +58,11 @@ struct Job {
   std::uint64_t id() const { return view.ticket.id; }
   bool has(std::uint64_t block) const {
     return block / 8 < done.size() && (done[block / 8] >> (block % 8) & 1) != 0;
+  }
+  bool is_whole() const { return frontier == blocks; }
+  /// It was announced before it was hashed: what has come is proved when its source has done that.
+  bool awaits_hash() const {
+    return !wanted().hash && !wanted().version.empty() && !wanted().deleted && !has_no_hash;
   }
   void put_off(Reason why, std::uint64_t retry_in_ms = 0) {
     stage = Stage::wait;

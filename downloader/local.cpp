@@ -12,8 +12,7 @@ namespace lefting::downloader {
 void Worksite::take_local(Job& job) {
   const Entry& wanted = job.wanted();
   if (!wanted.hash || wanted.size < store::kContentBytes) return;
-  for (const Record& record : instance_.store.find_content(*wanted.hash)) {
-    if (record.entry.size != wanted.size) continue;
+  for (const Record& record : instance_.store.find_content(wanted.size, *wanted.hash)) {
     auto fd = open_as_recorded(record);
     if (!fd) continue;
     if (!job.partial) open_partial(job);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/share/hash.h"
 #include "common/share/reason_of.h"
@@ -19,6 +20,7 @@ constexpr std::uint64_t kMostWindow = 32u << 20;
 constexpr std::uint64_t kBytesAMicrosecond = 250;
 constexpr std::size_t kWindowRequests = 64;
 constexpr milliseconds kReplyWait{30000};
+constexpr std::uint64_t kWorthAskingAgainMs = 1000;
 /// A source that has refused so often, over some 16 s, has lost what it offered.
 constexpr std::uint32_t kPatience = 6;
 
@@ -29,6 +31,10 @@ Error unexpected(const std::string& what) {
 /// Without a hash in the request the source gives what it has: then size and mtime tell.
 bool is_other_version(const wire::Reply& reply, const Entry& wanted) {
   return reply.size != wanted.size || (!wanted.hash && reply.mtime_ns != wanted.mtime_ns);
+}
+
+void refuse_version(Job& job) {
+  job.put_off({Cause::source_changed, "the source has another version by now"});
 }
 
 }  // namespace
@@ -89,19 +95,49 @@ Result<std::optional<std::string>> Pipeline::fetch_manifest(const Job& job) {
     request.file.part = wire::Part::manifest;
     request.file.hash = job.wanted().hash;
     request.file.first = blocks.size() / share::kEncodedBlock;
-    if (auto sent = connection_.send(wire::encode_request(request)); !sent) return sent.error();
-    const auto frame = connection_.receive(kReplyWait);
-    if (!frame) return frame.error();
-    const auto reply = wire::decode_reply(frame.value().header);
-    if (!reply) return reply.error();
-    const auto& data = frame.value().data;
-    const bool is_known = !reply.value().error && reply.value().cut == share::kCutRule &&
-                          reply.value().first == request.file.first && !data.empty();
+    const auto answer = exchange(request);
+    if (!answer) return answer.error();
+    const auto& [reply, data] = answer.value();
+    const bool is_known = !reply.error && reply.cut == share::kCutRule &&
+                          reply.first == request.file.first && !data.empty();
     if (!is_known || blocks.size() + data.size() > most) return std::optional<std::string>{};
     blocks.append(reinterpret_cast<const char*>(data.data()), data.size());
-    if (blocks.size() / share::kEncodedBlock >= reply.value().blocks) break;
+    if (blocks.size() / share::kEncodedBlock >= reply.blocks) break;
   }
   return std::optional{std::move(blocks)};
+}
+
+Result<std::optional<Sha256>> Pipeline::fetch_hash(Job& job) {
+  wire::Request request;
+  request.operation = wire::Operation::get_file;
+  request.file.path = job.path();
+  request.file.part = wire::Part::entry;
+  for (;;) {
+    const std::uint64_t asked = monotonic_ms();
+    const auto answer = exchange(request);
+    if (!answer) return answer.error();
+    const wire::Reply& reply = answer.value().first;
+    const bool has_waited = monotonic_ms() - asked > kWorthAskingAgainMs;
+    if (reply.error == wire::Code::busy && has_waited) continue;  // it is still being hashed
+    if (reply.error) {
+      refuse(job, reply);
+    } else if (!reply.entry || reply.entry->version != job.wanted().version) {
+      refuse_version(job);
+    } else {
+      return reply.entry->hash;
+    }
+    return std::optional<Sha256>{};
+  }
+}
+
+Result<std::pair<wire::Reply, std::vector<std::byte>>> Pipeline::exchange(
+    const wire::Request& request) {
+  if (auto sent = connection_.send(wire::encode_request(request)); !sent) return sent.error();
+  auto frame = connection_.receive(kReplyWait);
+  if (!frame) return frame.error();
+  auto reply = wire::decode_reply(frame.value().header);
+  if (!reply) return reply.error();
+  return std::pair{reply.take(), std::move(frame.value().data)};
 }
 
 Status Pipeline::ask(const std::vector<Job*>& jobs, std::uint64_t window) {
@@ -148,9 +184,9 @@ Status Pipeline::take_block(const Sent& sent, const wire::Reply& reply, std::uin
   if (!bytes) return bytes.error();
   if (sent.job->stage != Job::Stage::fetch) return {};  // given up meanwhile
   if (reply.error) {
-    refuse(sent, reply);
+    refuse(*sent.job, reply);
   } else if (is_other_version(reply, sent.job->wanted())) {
-    sent.job->put_off({Cause::source_changed, "the source has another version by now"});
+    refuse_version(*sent.job);
   } else {
     take_bytes(sent, bytes.value());
   }
@@ -177,19 +213,18 @@ Result<std::span<const std::byte>> Pipeline::read_block(const Sent& sent, const 
   return std::as_bytes(std::span{unpacked_});
 }
 
-void Pipeline::refuse(const Sent& sent, const wire::Reply& reply) {
+void Pipeline::refuse(Job& job, const wire::Reply& reply) {
   switch (*reply.error) {
     case wire::Code::changed:
     case wire::Code::not_found:
       // Not at once: what was moved away may come back, and is no news to anybody then.
-      sent.job->denied =
-          sent.job->view.attempts >= kPatience && sync::has_lost(sent.job->wanted(), reply.entry);
-      return sent.job->put_off({Cause::source_changed, "the source has another version by now"});
+      job.denied = job.view.attempts >= kPatience && sync::has_lost(job.wanted(), reply.entry);
+      return refuse_version(job);
     case wire::Code::busy:
-      return sent.job->put_off({Cause::source_busy, "the source is busy"},
-                               std::clamp<std::uint64_t>(reply.retry_after_ms, 100, 30000));
+      return job.put_off({Cause::source_busy, "the source is busy"},
+                         std::clamp<std::uint64_t>(reply.retry_after_ms, 100, 30000));
     default:
-      return sent.job->put_off(
+      return job.put_off(
           {Cause::source_failed,
            fmt::format("the source says {}: {}", to_text(*reply.error), printable(reply.message))});
   }

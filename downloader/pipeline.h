@@ -2,6 +2,9 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "common/net/connection.h"
@@ -19,6 +22,10 @@ class Pipeline {
   /// Asks for the blocks of the job's content. Nothing where the source can't say, or cuts by
   /// another rule. Errors: the connection's.
   Result<std::optional<std::string>> fetch_manifest(const Job& job);
+  /// Asks for the hash of content that was announced without, and waits until the source has it.
+  /// Nothing where it has none to give, or another version: then the job is put off.
+  /// Errors: the connection's.
+  Result<std::optional<Sha256>> fetch_hash(Job& job);
   /// Fetches until each job is whole or can't go on (it is put off then).
   /// Errors: the connection's; jobs that are not whole stay in Stage::fetch.
   Status fetch(const std::vector<Job*>& jobs);
@@ -40,7 +47,9 @@ class Pipeline {
   /// Reads data of the reply into the buffer, unpacked. Nothing: it is not what was asked for.
   Result<std::span<const std::byte>> read_block(const Sent& sent, const wire::Reply& reply,
                                                 std::uint32_t data_bytes);
-  void refuse(const Sent& sent, const wire::Reply& reply);
+  /// Sends a request that nothing else is on its way beside, and reads its reply.
+  Result<std::pair<wire::Reply, std::vector<std::byte>>> exchange(const wire::Request& request);
+  static void refuse(Job& job, const wire::Reply& reply);
   void take_bytes(const Sent& sent, std::span<const std::byte> bytes);
 
   Worksite& site_;

@@ -61,8 +61,8 @@ bool Worksite::note_piece(const Job& job, std::uint64_t bytes) {
 
 void Worksite::save_done(Job& job) {
   // After a power cut the store may know blocks that the disk does not. The hash shows that; a file
-  // without one is fetched from its beginning instead.
-  if (job.unsaved_bytes == 0 || !job.wanted().hash) return;
+  // that never has one is fetched from its beginning instead.
+  if (job.unsaved_bytes == 0 || (!job.wanted().hash && !job.awaits_hash())) return;
   store::Transaction transaction{instance_.store};
   transaction.set_ticket_done(job.path(), job.id(), job.done);
   transaction.commit();
@@ -90,6 +90,23 @@ Status Worksite::take_hash(Job& job) {
     job.hash = share::Hasher{}.finish();
   }
   return {};
+}
+
+/// On the ticket too: who dies between the rename and the record leaves a file that is known then.
+void Worksite::learn_hash(Job& job, const std::optional<Sha256>& hash) {
+  if (!hash) {
+    job.has_no_hash = true;
+    if (job.partial->resumed()) abandon(job, {Cause::wrong_content, "nothing proves what is here"});
+    return;
+  }
+  job.view.ticket.wanted.hash = hash;
+  instance_.index.write_tickets([&](store::Transaction& transaction) {
+    auto ticket = transaction.find_ticket(job.path());
+    if (!ticket || ticket->id != job.id()) return std::vector<Ticket>{};
+    ticket->wanted.hash = hash;
+    transaction.set_ticket_hash(job.path(), job.id(), *hash);
+    return std::vector<Ticket>{std::move(*ticket)};
+  });
 }
 
 void Worksite::prove(Job& job) {

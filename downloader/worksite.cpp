@@ -130,6 +130,10 @@ void Worksite::carry_out(Job& job) {
       if (auto good = share::check_ignore_file(job.path(), job.wanted().size); !good) {
         return job.put_off({Cause::too_large, good.error().text()});
       }
+      if (job.awaits_hash() && (job.found || job.plan.keeps)) {
+        // By its hash it may prove to be what is here, or made of it.
+        return job.put_off({Cause::source_busy, "its source is still hashing it"});
+      }
       // An empty folder gives way, one with something in it doesn't.
       if (job.found && job.found->type == share::FileType::folder) job.found.reset();
       job.stage = Job::Stage::fetch;
@@ -145,7 +149,19 @@ void Worksite::drop(Job& job) {
   carry_out(job);
 }
 
+/// The copy that a predecessor made of what is recorded: since it was, the loss of its other name
+/// has changed its ctime, and nobody tells the scanner of that.
+void Worksite::find_kept(Job& job) const {
+  if (job.kept || !job.record || job.record->entry.deleted || !job.record->entry.hash) return;
+  for (const bool distinct : {false, true}) {
+    const auto copy = instance_.dictionary.find(sync::conflict_path(job.record->entry, distinct));
+    const bool is_it = copy && !copy->entry.deleted && copy->inode == job.record->inode;
+    if (is_it) job.kept = sync::Change{.record = *copy, .base = copy->sequence};
+  }
+}
+
 void Worksite::to_record(Job& job, const share::FileStat& stat) {
+  find_kept(job);
   job.change.base = job.record ? job.record->sequence : 0;
   job.change.ticket = job.plan.again ? 0 : job.id();
   Record& made = job.change.record;
@@ -269,7 +285,8 @@ void Worksite::look_at_kept(Job& job) const {
   const bool untouched = stat && stat.value() && stat.value()->inode == kept.inode &&
                          stat.value()->size == kept.entry.size &&
                          stat.value()->mtime_ns == kept.entry.mtime_ns;
-  if (!untouched) return job.kept.reset();  // by now it is the scanner's
+  // By now it is the scanner's, or as it was recorded.
+  if (!untouched || stat.value()->ctime_ns == kept.ctime_ns) return job.kept.reset();
   kept.ctime_ns = stat.value()->ctime_ns;
 }
 

@@ -46,6 +46,8 @@ class Worksite {
   void save_done(Job& job);
   /// The partial file is useless: takes it away, with what was noted of it, and puts the job off.
   void abandon(Job& job, Reason reason);
+  /// All blocks are there, and its source has said which hash they must have; or that it has none.
+  void learn_hash(Job& job, const std::optional<Sha256>& hash);
   /// All blocks are there: proves the content.
   void prove(Job& job);
   /// The scanner recorded something of the path meanwhile.
@@ -83,6 +85,7 @@ class Worksite {
   /// What was made of files here is not what is wanted: it is fetched as a whole.
   void begin_anew(Job& job, const Error& why);
   void to_record(Job& job, const share::FileStat& stat);
+  void find_kept(Job& job) const;
   void put_off_by(Job& job, const Error& error);
 
   RoleContext& context_;

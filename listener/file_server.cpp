@@ -16,6 +16,8 @@ namespace {
 
 /// Smaller data gains nothing.
 constexpr std::size_t kWorthCompressing = 1024;
+/// The other side waits for 30 s.
+constexpr milliseconds kHashWait{20000};
 /// So many blocks of a manifest fit a reply.
 constexpr std::uint64_t kMostBlocks = wire::kMaxDataBytes / share::kEncodedBlock;
 
@@ -53,8 +55,8 @@ void compress(Answer& answer) {
 
 }  // namespace
 
-FileServer::FileServer(Instance& instance, const share::Share& share)
-    : instance_{instance}, share_{share} {}
+FileServer::FileServer(Instance& instance, const share::Share& share, NewRecords& new_records)
+    : instance_{instance}, share_{share}, new_records_{new_records} {}
 
 Answer FileServer::answer(const wire::Request& request) {
   switch (request.file.part) {
@@ -202,8 +204,23 @@ Result<std::span<const std::byte>> FileServer::next_piece(std::uint64_t most_byt
   return std::span<const std::byte>{piece};
 }
 
+bool FileServer::is_unrecorded(const std::string& path, const std::optional<Record>& record) const {
+  const auto stat = share_.stat(path);
+  if (!stat || !stat.value() || stat.value()->type != share::FileType::file) return false;
+  return !record || !share::is_unchanged(*stat.value(), *record);
+}
+
 Answer FileServer::answer_entry(const wire::Request& request) {
-  const auto record = instance_.dictionary.find(request.file.path);
+  const Deadline until = deadline_in(kHashWait);
+  std::uint64_t count = new_records_.count();
+  auto record = instance_.dictionary.find(request.file.path);
+  while (is_unrecorded(request.file.path, record)) {
+    if (!new_records_.wait(count, until)) {
+      return refuse(request, wire::Code::busy, "it is still being hashed; ask again");
+    }
+    count = new_records_.count();
+    record = instance_.dictionary.find(request.file.path);
+  }
   if (!record || record->entry.deleted) {
     return refuse(request, wire::Code::not_found, "no such file");
   }

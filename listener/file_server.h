@@ -9,6 +9,7 @@
 #include "common/role/role.h"
 #include "common/share/share.h"
 #include "common/wire/messages.h"
+#include "listener/new_records.h"
 
 namespace lefting::listener {
 
@@ -27,7 +28,8 @@ struct Answer {
 /// Answers get_file for one connection. Keeps the file that was asked for last open.
 class FileServer {
  public:
-  FileServer(Instance& instance, const share::Share& share);
+  /// All must outlive it.
+  FileServer(Instance& instance, const share::Share& share, NewRecords& new_records);
 
   /// Source: docs/PROTOCOL.md, "get_file".
   Answer answer(const wire::Request& request);
@@ -40,7 +42,10 @@ class FileServer {
   /// Reads the first piece of the open file, as `serving_` says it is.
   Answer begin_block(const wire::Request& request, const std::optional<Record>& record);
   Answer answer_manifest(const wire::Request& request);
+  /// Waits for what is not hashed yet.
   Answer answer_entry(const wire::Request& request);
+  /// Whether a file stands there that the scanner has not recorded.
+  bool is_unrecorded(const std::string& path, const std::optional<Record>& record) const;
   /// What is there now, for `changed`: the record, or what the disk says of an unrecorded file.
   Answer changed(const wire::Request& request, const std::optional<Record>& record,
                  const std::optional<share::FileStat>& stat) const;
@@ -51,6 +56,7 @@ class FileServer {
 
   Instance& instance_;
   const share::Share& share_;
+  NewRecords& new_records_;
   std::string open_path_;
   UniqueFd open_fd_;
   share::FileStat serving_;  ///< what the file was when the answer began

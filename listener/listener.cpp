@@ -33,20 +33,24 @@ Listener::Listener(RoleContext& context, UniqueFd socket, share::Share share)
             share_,
             sync::Intake{context.instance().index, context.instance().peers,
                          context.instance().writer},
+            {},
             {}} {}
 
-Listener::~Listener() = default;
+Listener::~Listener() { desk_.new_records.end(); }
 
 void Listener::run() {
   context_.ready();
+  const EventFd& wake = context_.instance().wakes.listener;
   while (!context_.stopping()) {
     context_.beat();
     const bool full = workers_.size() >= context_.instance().settings.max_connections + kRefusals;
-    std::array<pollfd, 3> fds = {
+    std::array<pollfd, 4> fds = {
         pollfd{.fd = context_.stop_fd(), .events = POLLIN, .revents = 0},
         pollfd{.fd = ended_.fd(), .events = POLLIN, .revents = 0},
-        pollfd{.fd = full ? -1 : socket_.get(), .events = POLLIN, .revents = 0}};
+        pollfd{.fd = full ? -1 : socket_.get(), .events = POLLIN, .revents = 0},
+        pollfd{.fd = wake.fd(), .events = POLLIN, .revents = 0}};
     poll_fds(fds, kLongestWaitMs);
+    if (wake.drain()) desk_.new_records.note();
     if (ended_.drain()) reap();
     if (fds[2].revents != 0) accept_one();
   }

@@ -17,7 +17,9 @@ constexpr std::uint64_t kBusyRetryMs = 1000;
 }  // namespace
 
 Session::Session(Desk& desk, net::Connection connection)
-    : desk_{desk}, connection_{std::move(connection)}, files_{desk.instance, desk.share} {}
+    : desk_{desk},
+      connection_{std::move(connection)},
+      files_{desk.instance, desk.share, desk.new_records} {}
 
 void Session::refuse() {
   wire::Reply reply;

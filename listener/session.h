@@ -11,6 +11,7 @@
 #include "common/share/share.h"
 #include "common/sync/intake.h"
 #include "listener/file_server.h"
+#include "listener/new_records.h"
 
 namespace lefting::listener {
 
@@ -22,6 +23,7 @@ struct Desk {
   sync::Intake intake;
   /// One list at a time is taken from a peer, however many connections it opens.
   std::array<std::mutex, kMaxPeers> list_turns;
+  NewRecords new_records;
 };
 
 /// Serves one connection until it ends. One thread.

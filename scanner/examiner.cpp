@@ -22,14 +22,18 @@ namespace {
 
 /// Below this many paths a thread costs more than it helps.
 constexpr std::size_t kPathsAThread = 8;
+/// What takes some 10 ms to hash is on its way to the peers meanwhile, in bytes.
+constexpr std::uint64_t kWorthAnnouncing = 16u << 20;
 
 }  // namespace
 
-Examiner::Examiner(RoleContext& context, const share::Share& share, const share::IgnoreRules& rules)
+Examiner::Examiner(RoleContext& context, const share::Share& share, const share::IgnoreRules& rules,
+                   Announce announce)
     : context_{context},
       instance_{context.instance()},
       share_{share},
       rules_{rules},
+      announce_{std::move(announce)},
       index_{index_text(instance_.store.index_id())},
       adopter_{instance_.store.adopter()} {}
 
@@ -265,6 +269,15 @@ Result<Sha256> Examiner::hash(const std::string& path, const share::FileStat& st
   return hash;
 }
 
+/// Not where the peers may need less than all of it: they have an old version, or perhaps a file
+/// that this is a copy of. Nor while the hash may say that it is nobody's change.
+bool Examiner::is_worth_announcing(const std::string& path, const Record* known,
+                                   const share::FileStat& stat) const {
+  const bool is_new = known == nullptr || known->entry.deleted;
+  return is_new && !adopter_ && stat.size >= kWorthAnnouncing && !instance_.tickets.find(path) &&
+         !instance_.store.has_size(stat.size);
+}
+
 Examiner::Finding Examiner::look_at_file(const std::string& path, const share::FileStat& stat,
                                          const Moves& moves) {
   const bool downloaders = is_the_downloaders(path);  // asked before the record, as above
@@ -272,7 +285,13 @@ Examiner::Finding Examiner::look_at_file(const std::string& path, const share::F
   if (record && share::is_unchanged(stat, *record) && stat.mode == record->entry.mode) return {};
   if (downloaders) return {Outcome::restless, {}, {}};
 
+  const Record* known = record ? &*record : nullptr;
+  const sync::Finder now = finder();  // what is announced is what is recorded
   const auto origin = origin_of(path, stat, moves);
+  const bool announces = !origin && is_worth_announcing(path, known, stat);
+  if (announces) {
+    announce_(sync::found_file(known, path, stat, std::nullopt, now).entry);
+  }
   // Of a new version the peers have the old one, and fetch only the blocks that it has not.
   const bool cuts = record && !record->entry.deleted && stat.size > share::kWorthCutting;
   std::string blocks;
@@ -280,18 +299,22 @@ Examiner::Finding Examiner::look_at_file(const std::string& path, const share::F
   if (!found) {
     const int code = found.error().code.value();
     const bool passes = code == ENOENT || code == ECANCELED || code == share::kChangedMeanwhile;
-    if (passes) return {Outcome::restless, {}, {}};
-    return unreadable(path, found.error());
+    Finding failed = passes ? Finding{Outcome::restless, {}, {}} : unreadable(path, found.error());
+    failed.announced = announces;
+    return failed;
   }
   note_readable(path);
-  const Record* known = record ? &*record : nullptr;
-  sync::Change change{sync::found_file(known, path, stat, found.value(), finder()),
+  sync::Change change{sync::found_file(known, path, stat, found.value(), now),
                       known != nullptr ? known->sequence : 0};
   sync::Here here{.record = known, .standing = sync::Standing::other, .hash = found.value()};
   here.set_file(stat);
   if (leave_placed(path, here)) return {Outcome::restless, {}, {}};
-  return {Outcome::written, std::move(change), stat, origin ? origin->entry.path : std::string{},
-          std::move(blocks)};
+  return {.outcome = Outcome::written,
+          .change = std::move(change),
+          .seen = stat,
+          .moved_from = origin ? origin->entry.path : std::string{},
+          .blocks = std::move(blocks),
+          .announced = announces};
 }
 
 }  // namespace lefting::scanner

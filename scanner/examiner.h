@@ -32,8 +32,13 @@ enum class Outcome {
 /// spread over threads; the rest belongs to the scanner's thread.
 class Examiner {
  public:
-  /// `rules` of what is not to be synced; all must outlive it.
-  Examiner(RoleContext& context, const share::Share& share, const share::IgnoreRules& rules);
+  /// Tells the peers of a new version of which only the hash is not known yet.
+  using Announce = std::function<void(const Entry&)>;
+
+  /// `rules` of what is not to be synced; all must outlive it. `announce` is called by any thread,
+  /// while look() runs.
+  Examiner(RoleContext& context, const share::Share& share, const share::IgnoreRules& rules,
+           Announce announce);
 
   /// What one path was found to be.
   struct Finding {
@@ -42,6 +47,7 @@ class Examiner {
     std::optional<share::FileStat> seen;  ///< the file of `change`, unless that is a deletion
     std::string moved_from = {};          ///< the recorded file that it was before a rename
     std::string blocks = {};              ///< of a new version (share/cut.h); empty: not cut
+    bool announced = false;
   };
   /// Looks at all of `paths`. Returns a finding for each.
   std::vector<Finding> look(const std::vector<std::string>& paths, const Moves& moves);
@@ -80,6 +86,8 @@ class Examiner {
   std::optional<Record> origin_of(const std::string& path, const share::FileStat& stat,
                                   const Moves& moves) const;
   sync::Finder finder() const;
+  bool is_worth_announcing(const std::string& path, const Record* known,
+                           const share::FileStat& stat) const;
   /// The changes to be recorded, in their order; what becomes of the other findings is noted in
   /// them. A rename's deletion follows what was renamed.
   std::vector<std::size_t> choose(std::vector<Finding>& findings, Deletions deletions) const;
@@ -88,6 +96,7 @@ class Examiner {
   Instance& instance_;
   const share::Share& share_;
   const share::IgnoreRules& rules_;
+  Announce announce_;
   std::string index_;  ///< its ID, which the share's marker must name
   std::optional<ShortId> adopter_;
   std::uint64_t forgotten_ = 0;

@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/role/greeting.h"
 #include "common/sync/peer_facts.h"
+#include "common/wire/entry_list.h"
 
 namespace lefting::scanner {
 
@@ -52,10 +53,12 @@ void NewsSender::step() {
   const auto view = instance_.peers.get(slot_);
   if (!view || view->state != state::PeerState::online || view->peer.address.empty()) {
     connection_.reset();
+    const std::lock_guard lock{mutex_};
+    announced_.clear();  // it will hear of them when they are in the index
     return wait(kKeepalive);
   }
   if (!connection_ && !connect(view->peer)) return;
-  if (!tell_all()) return;
+  if (!tell_announced() || !tell_all()) return;
   wait(milliseconds{poll_timeout(keepalive_)});
 }
 
@@ -93,6 +96,29 @@ bool NewsSender::connect(const Peer& peer) {
   return true;
 }
 
+void NewsSender::announce(const Entry& entry) {
+  {
+    const std::lock_guard lock{mutex_};
+    announced_.push_back(entry);
+  }
+  wake();
+}
+
+bool NewsSender::tell_announced() {
+  std::vector<Entry> entries;
+  {
+    const std::lock_guard lock{mutex_};
+    entries.swap(announced_);
+  }
+  if (entries.empty()) return true;
+  wire::EntryListWriter list;
+  for (const Entry& entry : entries) list.add(entry);
+  sync::Page page;
+  page.range = {instance_.store.index_id(), told_, told_};
+  page.data = list.take();
+  return send_page(page, false);
+}
+
 bool NewsSender::tell_all() {
   while (!stopping()) {
     const bool due = std::chrono::steady_clock::now() >= keepalive_;
@@ -100,7 +126,7 @@ bool NewsSender::tell_all() {
     sync::Outgoing outgoing{instance_.store, told_, zstd_};
     const std::uint64_t before = told_;
     while (const auto page = outgoing.next()) {
-      if (!send_page(*page)) return false;
+      if (!send_page(*page, true)) return false;
       if (told_ != page->range.to) break;  // the peer lacks what came before: begin there
     }
     keepalive_ = deadline_in(kKeepalive);
@@ -115,12 +141,12 @@ bool NewsSender::tell_all() {
   return false;
 }
 
-bool NewsSender::send_page(const sync::Page& page) {
+bool NewsSender::send_page(const sync::Page& page, bool in_index) {
   wire::Request request;
   request.operation = wire::Operation::news;
   const Peer peer = instance_.peers.get(slot_).value_or(state::PeerView{}).peer;
   request.greeting = greeting_to(instance_, peer);
-  page.describe(request.greeting);
+  if (in_index) page.describe(request.greeting);
   const auto sent =
       connection_->send(wire::encode_request(request), std::as_bytes(std::span{page.data}));
   if (!sent) {
@@ -204,6 +230,12 @@ void NewsSenders::look_at_peers() {
     } else {
       sender->wake();
     }
+  }
+}
+
+void NewsSenders::announce(const Entry& entry) {
+  for (const auto& sender : senders_) {
+    if (sender) sender->announce(entry);
   }
 }
 

@@ -2,8 +2,10 @@
 
 #include <array>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "common/base/os.h"
 #include "common/net/connection.h"
@@ -24,6 +26,8 @@ class NewsSender {
 
   /// There may be something to tell, or the peer's state has changed.
   void wake() { wake_.signal(); }
+  /// Tells an entry that is not in the index yet, unless the peer is offline. Any thread may call.
+  void announce(const Entry& entry);
 
  private:
   void run();
@@ -34,7 +38,10 @@ class NewsSender {
   bool connect(const Peer& peer);
   /// Sends pages until the peer has all changes. False: it could not, and the step is over.
   bool tell_all();
-  bool send_page(const sync::Page& page);
+  /// False as tell_all().
+  bool tell_announced();
+  /// `in_index`: the page is what the index has in the page's range.
+  bool send_page(const sync::Page& page, bool in_index);
   /// Takes the reply to a page. False where it is an error, or the peer's store has gone back.
   /// `most_told`: as it was known before the page was sent.
   bool take_reply(const sync::Page& page, std::uint64_t most_told);
@@ -51,7 +58,9 @@ class NewsSender {
   bool says_seen_ = false;  ///< it says itself what it has stored
   bool zstd_ = false;
   Deadline keepalive_{};
-  std::jthread thread_;  // last: it uses the others
+  std::mutex mutex_;
+  std::vector<Entry> announced_;  ///< guarded by mutex_
+  std::jthread thread_;           // last: it uses the others
 };
 
 /// A sender for each peer in the list.
@@ -62,6 +71,9 @@ class NewsSenders {
   /// peer list has changed.
   void look_at_peers();
   void tell();
+  /// Tells all peers that are online an entry that is not in the index yet. Any thread may call,
+  /// but not beside look_at_peers().
+  void announce(const Entry& entry);
 
  private:
   RoleContext& context_;

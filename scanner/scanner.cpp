@@ -34,7 +34,8 @@ Scanner::Scanner(RoleContext& context, share::Share share)
       share_{std::move(share)},
       ignore_{share_},
       words_{state::scan_words(instance_.segment)},
-      examiner_{context, share_, ignore_.rules()},
+      examiner_{context, share_, ignore_.rules(),
+                [this](const Entry& entry) { news_.announce(entry); }},
       watcher_{share_},
       news_{context},
       brake_{instance_.settings.brake} {}
@@ -333,6 +334,7 @@ void Scanner::examine(std::vector<std::string> paths, Examiner::Deletions deleti
   context_.beat();
   auto findings = examiner_.look(paths, moves_);
   add_origins(paths, findings);
+  const bool announced = std::ranges::any_of(findings, &Examiner::Finding::announced);
   const std::vector<Outcome> outcomes = examiner_.record(std::move(findings), deletions);
   const Deadline now = std::chrono::steady_clock::now();
   bool news = false;
@@ -352,6 +354,7 @@ void Scanner::examine(std::vector<std::string> paths, Examiner::Deletions deleti
     restless_.put_off(paths[i], now,
                       outcomes[i] == Outcome::unreadable ? kLongestUnread : kLongestSettle);
   }
+  if (announced || news) instance_.wakes.listener.signal();  // peers may wait for a hash
   if (news) news_.tell();
 }
 

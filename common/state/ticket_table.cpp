@@ -130,6 +130,10 @@ void TicketTable::refresh(Arena& arena, TicketNode& node, const Ticket& ticket) 
       totals_.done_bytes += data.done_bytes;
     }
   }
+  if (!data.has_hash && ticket.wanted.hash) {
+    data.hash = *ticket.wanted.hash;
+    data.has_hash = true;
+  }
   const bool has_another = (ticket.sources & ~data.sources) != 0;
   data.sources = ticket.sources;
   // A source that tells of it again may have it by now.

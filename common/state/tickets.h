@@ -53,8 +53,8 @@ class TicketQueue {
   TicketQueue(Segment& segment, Load load);
 
   /// Puts tickets that the store has: as queued. One with a lower id than the path's ticket here
-  /// is ignored, one with the same id only sets sources (and, where the ticket here has nothing
-  /// done, the done blocks), one with a higher id replaces it, and begins queued with its own done.
+  /// is ignored, one with the same id only sets sources and, where the ticket here has none,
+  /// hash and done blocks, one with a higher id replaces it, and begins queued with its own done.
   /// Errors: no memory for some of them; the others are in, and those are loaded when there is
   /// room.
   Status put(const std::vector<Ticket>& tickets);

@@ -50,8 +50,10 @@ struct Store::Database {
   Statement changes{
       raw, "SELECT " RECORD_COLUMNS " FROM file WHERE sequence>? ORDER BY sequence LIMIT ?"};
   Statement deleted{raw, "SELECT " RECORD_COLUMNS " FROM file WHERE shard=? AND deleted=1"};
-  Statement content{raw, "SELECT " RECORD_COLUMNS
-                         " FROM file WHERE hash=? AND size>=65536 AND deleted=0 LIMIT 4"};
+  Statement content{raw,
+                    "SELECT " RECORD_COLUMNS
+                    " FROM file WHERE size=? AND hash=? AND size>=65536 AND deleted=0 LIMIT 4"};
+  Statement size{raw, "SELECT 1 FROM file WHERE size=? AND size>=65536 AND deleted=0 LIMIT 1"};
   Statement manifest{raw, "SELECT blocks FROM manifest WHERE hash=? AND cut=?"};
   Statement put_manifest{raw, "INSERT OR REPLACE INTO manifest VALUES(?,?,?)"};
   Statement drop_manifests{raw,
@@ -80,6 +82,7 @@ struct Store::Database {
                        ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(shard, path) DO NOTHING"};
   Statement drop_path{raw, "DELETE FROM ticket WHERE shard=? AND path=?"};
   Statement set_sources{raw, "UPDATE ticket SET sources=? WHERE shard=? AND path=? AND id=?"};
+  Statement set_hash{raw, "UPDATE ticket SET hash=? WHERE shard=? AND path=? AND id=?"};
   Statement set_done{raw, "UPDATE ticket SET done=? WHERE shard=? AND path=? AND id=?"};
   Statement remove_ticket{raw, "DELETE FROM ticket WHERE shard=? AND path=? AND id=?"};
   Statement give_up_ticket{raw,

@@ -57,6 +57,12 @@ constexpr const char* kTables5 = R"(
 CREATE INDEX file_content ON file(hash) WHERE size>=65536 AND deleted=0;
 CREATE TABLE manifest(hash BLOB PRIMARY KEY, cut TEXT NOT NULL, blocks BLOB NOT NULL);
 )";
+
+/// What version 6 has that version 5 had not: large files are found by their size alone too.
+constexpr const char* kTables6 = R"(
+DROP INDEX file_content;
+CREATE INDEX file_content ON file(size, hash) WHERE size>=65536 AND deleted=0;
+)";
 static_assert(kContentBytes == 65536);
 
 /// From version 1, whose tickets had no shard.
@@ -94,6 +100,7 @@ void create(sqlite3* database) {
     execute(database, kTables3);
     execute(database, kTables4);
     execute(database, kTables5);
+    execute(database, kTables6);
     execute(database,
             fmt::format("INSERT INTO fact VALUES('index', '{}')", index_text(id)).c_str());
     execute(database, fmt::format("PRAGMA application_id={}", kApplicationId).c_str());
@@ -116,6 +123,7 @@ void upgrade(sqlite3* database) {
   if (version < 3) execute(database, kTables3);
   if (version < 4) execute(database, kTables4);
   if (version < 5) execute(database, kTables5);
+  if (version < 6) execute(database, kTables6);
   execute(database, fmt::format("PRAGMA user_version={}", kSchemaVersion).c_str());
   execute(database, "COMMIT");
 }

@@ -50,13 +50,20 @@ std::optional<Record> Store::find(std::string_view path) {
   return find_trace(database_->trace, path);
 }
 
-std::vector<Record> Store::find_content(const Sha256& hash) {
+std::vector<Record> Store::find_content(std::uint64_t size_bytes, const Sha256& hash) {
   const std::lock_guard lock{mutex_};
   std::vector<Record> out;
   Query query{database_->content};
-  query->bind_blob(1, hash.bytes);
+  query->bind(1, size_bytes).bind_blob(2, hash.bytes);
   while (query->step()) out.push_back(read_record(database_->content));
   return out;
+}
+
+bool Store::has_size(std::uint64_t size_bytes) {
+  const std::lock_guard lock{mutex_};
+  Query query{database_->size};
+  query->bind(1, size_bytes);
+  return query->step();
 }
 
 std::optional<std::string> Store::find_manifest(const Sha256& hash, std::string_view cut) {

@@ -90,7 +90,9 @@ class Store {
   /// A record, or the trace of a tombstone (Record::is_trace()).
   std::optional<Record> find(std::string_view path);
   /// Live records of files with that content, of at least kContentBytes; at most a few.
-  std::vector<Record> find_content(const Sha256& hash);
+  std::vector<Record> find_content(std::uint64_t size_bytes, const Sha256& hash);
+  /// Whether there is a live record of a file of that size, of at least kContentBytes.
+  bool has_size(std::uint64_t size_bytes);
   /// The blocks of a content, as they were stored; nothing where it is not known by that rule.
   std::optional<std::string> find_manifest(const Sha256& hash, std::string_view cut);
   void put_manifest(const Sha256& hash, std::string_view cut, std::string_view blocks);
@@ -169,6 +171,7 @@ class Transaction {
   /// Stores a ticket in the place of the path's old one and gives it a new id.
   void put_ticket(Ticket& ticket);
   void set_ticket_sources(std::string_view path, std::uint64_t id, std::uint64_t sources);
+  void set_ticket_hash(std::string_view path, std::uint64_t id, const Sha256& hash);
   void set_ticket_done(std::string_view path, std::uint64_t id,
                        const std::vector<std::uint8_t>& done);
   /// Only if the path's ticket still has that id.

@@ -95,6 +95,12 @@ void Transaction::set_ticket_sources(std::string_view path, std::uint64_t id,
   set.run();
 }
 
+void Transaction::set_ticket_hash(std::string_view path, std::uint64_t id, const Sha256& hash) {
+  Statement& set = store_.database_->set_hash;
+  set.bind_blob(1, hash.bytes).bind(2, shard_column(path)).bind_blob(3, path).bind(4, id);
+  set.run();
+}
+
 void Transaction::set_ticket_done(std::string_view path, std::uint64_t id,
                                   const std::vector<std::uint8_t>& done) {
   Statement& set = store_.database_->set_done;

@@ -24,8 +24,11 @@ Joined put_wish(store::Transaction& transaction, Ticket& ticket) {
   if (!old) return Joined::refused;
   const Joined joined = join_wish(*old, ticket);
   if (joined == Joined::replaces) transaction.put_ticket(ticket);
-  if (joined == Joined::new_source) {
+  if (joined == Joined::adds) {
     transaction.set_ticket_sources(ticket.wanted.path, ticket.id, ticket.sources);
+    if (ticket.wanted.hash) {
+      transaction.set_ticket_hash(ticket.wanted.path, ticket.id, *ticket.wanted.hash);
+    }
   }
   return joined;
 }
@@ -110,7 +113,7 @@ void Intake::want(int slot, std::vector<Entry>& wanted, Taken& taken) {
       ticket.wanted = std::move(entry);
       ticket.sources = std::uint64_t{1} << slot;
       const Joined joined = put_wish(transaction, ticket);
-      if (joined == Joined::replaces || joined == Joined::new_source) ++taken.wishes;
+      if (joined == Joined::replaces || joined == Joined::adds) ++taken.wishes;
       if (joined == Joined::known) ++taken.retold;
       // A known one too: whoever stored it may have died before it was in the segment.
       if (joined != Joined::refused) tickets.push_back(std::move(ticket));

@@ -18,7 +18,7 @@ namespace lefting::sync {
 struct Taken {
   std::vector<wire::Rejected> rejected;
   std::size_t entries = 0;
-  std::size_t wishes = 0;   ///< tickets that are new or have a new source
+  std::size_t wishes = 0;   ///< tickets that are new, or have a new source or their hash
   std::size_t retold = 0;   ///< entries that have a ticket already: it may go on now
   std::size_t revived = 0;  ///< tombstones that are told again: the scanner is to be woken
   std::uint64_t seen = 0;   ///< of the peer's index, after this page

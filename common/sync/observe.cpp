@@ -27,7 +27,7 @@ VersionVector next_version(const Record* known, std::int64_t mtime_ns, const Fin
 }  // namespace
 
 Record found_file(const Record* known, const std::string& path, const share::FileStat& stat,
-                  const Sha256& hash, const Finder& finder) {
+                  const std::optional<Sha256>& hash, const Finder& finder) {
   Record made;
   made.entry = {.path = path,
                 .size = stat.size,

@@ -57,10 +57,14 @@ std::vector<Entry> earlier_wishes(const Ticket& ticket) {
 
 Joined join_wish(const Ticket& old, Ticket& ticket) {
   if (same_version(old.wanted, ticket.wanted)) {
+    // What was announced before it was hashed may have its hash by now.
+    const bool has_version = !old.wanted.version.empty() && !ticket.wanted.version.empty();
+    const auto hash = old.wanted.hash || !has_version ? old.wanted.hash : ticket.wanted.hash;
     const std::uint64_t sources = old.sources | ticket.sources;
     ticket = old;
     ticket.sources = sources;
-    return sources == old.sources ? Joined::known : Joined::new_source;
+    ticket.wanted.hash = hash;
+    return sources == old.sources && hash == old.wanted.hash ? Joined::known : Joined::adds;
   }
   // A wish that nobody can fulfil any more stands in nobody's way.
   if (old.sources != 0 && !supersedes(ticket.wanted, old.wanted)) return Joined::refused;

@@ -20,10 +20,10 @@ std::vector<Entry> earlier_wishes(const Ticket& ticket);
 
 /// What became of a wish that met the path's ticket.
 enum class Joined {
-  replaces,    ///< it is a new ticket in the old one's place
-  new_source,  ///< the ticket stands for it, and has another source now
-  known,       ///< the ticket stands for it already
-  refused,     ///< the ticket stands for something that wins over it
+  replaces,  ///< it is a new ticket in the old one's place
+  adds,      ///< the ticket stands for it, and has another source now, or its hash
+  known,     ///< the ticket stands for it already
+  refused,   ///< the ticket stands for something that wins over it
 };
 
 /// Joins a wish of a peer with the ticket that its path has. No I/O.

@@ -24,7 +24,9 @@ class Fixture : public test::InstanceFixture {
   share::Share share = open_share(*instance);
   share::IgnoreRules rules{"*.tmp"};
   scanner::Moves moves;
-  Examiner examiner{context, share, rules};
+  std::vector<Entry> announced;
+  Examiner examiner{context, share, rules,
+                    [this](const Entry& entry) { announced.push_back(entry); }};
 
   Fixture() { REQUIRE(share::write_marker(share, index_text(instance->store.index_id())).ok()); }
 
@@ -206,6 +208,34 @@ TEST_CASE_FIXTURE(Fixture,
     write("f", "one");
     CHECK(examiner.look({"d/h"}, moves)[0].moved_from.empty());
   }
+}
+
+TEST_CASE_FIXTURE(Fixture, "examiner: a large new file is announced as what is recorded then") {
+  const std::string content(17u << 20, 'x');
+  write("small", "one");
+  write("large", content);
+  CHECK(examine("small") == Outcome::written);
+  CHECK(announced.empty());
+  CHECK(examine("large") == Outcome::written);
+  REQUIRE(announced.size() == 1);
+  Entry recorded = instance->dictionary.find("large")->entry;
+  CHECK(recorded.hash.has_value());
+  recorded.hash.reset();
+  CHECK(announced[0] == recorded);
+  SUBCASE("but not a new version: the peers may need little of it") {
+    write("large", content + "y");
+  }
+  SUBCASE("nor what may be a copy") {
+    write("copy", content);
+    CHECK(examine("copy") == Outcome::written);
+  }
+  SUBCASE("nor what may be older than what the peers have") {
+    write("other", content + "z");
+    examiner.begin_adoption();
+    CHECK(examine("other") == Outcome::written);
+  }
+  CHECK(examine("large") != Outcome::unreadable);
+  CHECK(announced.size() == 1);
 }
 
 TEST_CASE_FIXTURE(Fixture, "examiner: rules that nobody could read are told to nobody") {

@@ -50,3 +50,24 @@ TEST_CASE("judge_offer: the trace of a tombstone is told again to who has an old
   CHECK(judge(&trace, test::tombstone("f", {{device('B'), 4}})) == Offer::nothing);
   CHECK(judge(&trace, test::tombstone("f", {{device('B'), 9}})) == Offer::wish);
 }
+
+TEST_CASE("join_wish: what was announced without its hash gets it, and it is never taken away") {
+  Ticket bare;
+  bare.wanted = test::entry("f", 1, {{device('A'), 5}});
+  bare.wanted.hash.reset();
+  bare.sources = 1;
+  Ticket told = bare;
+  told.wanted.hash = Sha256{{7}};
+  Ticket wish = told;
+  CHECK(join_wish(bare, wish) == Joined::adds);
+  CHECK(wish.wanted.hash == told.wanted.hash);
+  wish = bare;
+  CHECK(join_wish(told, wish) == Joined::known);
+  CHECK(wish.wanted.hash == told.wanted.hash);
+  // Without versions the same size and time are no proof of the same content.
+  bare.wanted.version.clear();
+  told.wanted.version.clear();
+  wish = told;
+  CHECK(join_wish(bare, wish) == Joined::known);
+  CHECK_FALSE(wish.wanted.hash.has_value());
+}
