@@ -129,6 +129,10 @@ void Batch::fetch_from(int slot, const std::vector<Job*>& jobs) {
   Pipeline pipeline{site_, *connection.value(), instance_.settings.compress};
   Status fetched = begin_deltas(pipeline, jobs);
   if (fetched) fetched = pipeline.fetch(jobs);
+  for (Job* job : jobs) {
+    const Status written = job->writer ? job->writer->settle() : Status{};
+    if (!written) site_.give_up(*job, written);
+  }
   if (fetched) fetched = learn_hashes(pipeline, jobs);
   if (!fetched) {
     const Error& why = fetched.error();

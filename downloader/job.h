@@ -12,10 +12,14 @@
 #include "common/state/tickets.h"
 #include "common/sync/index.h"
 #include "common/sync/plan.h"
-#include "downloader/content_hasher.h"
+#include "downloader/content_writer.h"
 #include "downloader/delta.h"
 
 namespace lefting::downloader {
+
+inline bool has_bit(const std::vector<std::uint8_t>& bits, std::uint64_t at) {
+  return at / 8 < bits.size() && (bits[at / 8] >> (at % 8) & 1) != 0;
+}
 
 /// One ticket on its way through a batch.
 struct Job {
@@ -38,10 +42,10 @@ struct Job {
   std::uint64_t retry_ms = 0;  ///< 0: by attempts; state::kNoRetry: until a source is online
 
   std::optional<share::PartialFile> partial;
-  std::unique_ptr<ContentHasher> hasher;  ///< for files of more than one block
-  std::optional<Sha256> hash;             ///< of what was fetched
-  std::vector<std::uint8_t> done;
+  std::optional<Sha256> hash;  ///< of what was fetched
   std::uint64_t blocks = 0;
+  // While there is a writer it alone touches these three, until it has settled:
+  std::vector<std::uint8_t> done;
   std::uint64_t frontier = 0;             ///< blocks before this are all done
   std::uint64_t unsaved_bytes = 0;        ///< fetched since `done` was stored
   std::optional<share::FileStat> placed;  ///< what was put in place where nothing stood
@@ -52,13 +56,13 @@ struct Job {
   bool has_no_hash = false;          ///< its source never says one
   bool denied = false;               ///< the source has lost what it offered
   bool ignored = false;              ///< its rules exclude it
+  /// For files of more than one block. Last: its threads use the others.
+  std::unique_ptr<ContentWriter> writer;
 
   const Entry& wanted() const { return view.ticket.wanted; }
   const std::string& path() const { return view.ticket.wanted.path; }
   std::uint64_t id() const { return view.ticket.id; }
-  bool has(std::uint64_t block) const {
-    return block / 8 < done.size() && (done[block / 8] >> (block % 8) & 1) != 0;
-  }
+  bool has(std::uint64_t block) const { return has_bit(done, block); }
   bool is_whole() const { return frontier == blocks; }
   /// It was announced before it was hashed: what has come is proved when its source has done that.
   bool awaits_hash() const {

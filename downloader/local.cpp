@@ -90,7 +90,7 @@ void Worksite::end_delta(Job& job, const std::string& from) {
 
 void Worksite::begin_anew(Job& job, const Error& why) {
   log_warning("{}; \"{}\" is fetched as a whole", why.text(), printable(job.path()));
-  job.hasher.reset();  // before the file that it reads
+  job.writer.reset();  // before the file that it reads
   job.partial.reset();
   job.hash.reset();
   if (auto gone = forget_partial(job); !gone) put_off_by(job, gone.error());
@@ -105,12 +105,12 @@ Status Worksite::copy_runs(Job& job) {
       auto copied =
           job.partial->copy(job.delta->old_file.get(), run.from + done, length, run.to + done);
       if (!copied) return copied;
-      if (job.hasher) job.hasher->advance(run.to + done + length);
+      if (job.writer) job.writer->advance(run.to + done + length);
       job.partial->start_sync();  // the hasher comes behind
     }
   }
-  if (job.hasher) {
-    job.hasher->advance(job.wanted().size);
+  if (job.writer) {
+    job.writer->advance(job.wanted().size);
     return {};
   }
   auto hash = share::hash_file(job.partial->fd(), [this] { return !context_.stopping(); });

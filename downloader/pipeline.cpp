@@ -65,7 +65,8 @@ bool Pipeline::next_request(const std::vector<Job*>& jobs) {
     }
     const std::uint64_t size = job.wanted().size;
     for (; at_block_ < job.blocks; ++at_block_) {
-      if (job.has(at_block_)) continue;
+      if (at_block_ == 0) had_ = job.done;  // its writer marks in it what comes
+      if (has_bit(had_, at_block_)) continue;
       const std::uint64_t offset = at_block_ * block_bytes(size);
       sent_.push_back({&job, at_block_, offset, std::min(block_bytes(size), size - offset)});
       ++at_block_;
@@ -77,7 +78,7 @@ bool Pipeline::next_request(const std::vector<Job*>& jobs) {
 
 bool Pipeline::next_missing(Job& job) {
   const Delta& delta = *job.delta;
-  at_block_ = std::max<std::uint64_t>(at_block_, delta.fetched);  // on an earlier connection
+  if (at_block_ == 0) at_block_ = delta.fetched;  // on an earlier connection
   if (at_block_ == delta.missing.size()) return false;
   const Delta::Missing& missing = delta.missing[at_block_++];
   sent_.push_back({&job, 0, missing.offset, missing.length});
@@ -203,8 +204,7 @@ Result<std::span<const std::byte>> Pipeline::read_block(const Sent& sent, const 
   const bool whole = raw_bytes == sent.length || is_other_version(reply, sent.job->wanted());
   if (!reply.error && !whole) return unexpected("a block of another length");
   if (data_bytes > sent.length) return unexpected("more than was asked for");
-  buffer_.resize(std::max<std::size_t>(buffer_.size(), data_bytes));
-  const std::span<std::byte> into{buffer_.data(), data_bytes};
+  const std::span<std::byte> into = room_for(sent, reply, data_bytes);
   if (auto read = connection_.read_data(into); !read) return read.error();
   if (!packed || reply.error) return std::span<const std::byte>{into};
   auto unpacked = wire::decompress(into, reply.raw_size);
@@ -230,25 +230,30 @@ void Pipeline::refuse(Job& job, const wire::Reply& reply) {
   }
 }
 
+std::span<std::byte> Pipeline::room_for(const Sent& sent, const wire::Reply& reply,
+                                        std::size_t bytes) {
+  const bool is_content = !reply.error && reply.encoding == wire::Encoding::identity &&
+                          sent.job->stage == Job::Stage::fetch && sent.job->writer;
+  if (is_content) return sent.job->writer->room(bytes);
+  buffer_.resize(std::max(buffer_.size(), bytes));
+  return {buffer_.data(), bytes};
+}
+
 void Pipeline::take_bytes(const Sent& sent, std::span<const std::byte> bytes) {
   Job& job = *sent.job;
-  if (auto written = job.partial->write(bytes, sent.offset); !written) {
-    // Nothing that could be resumed is worth a full disk.
-    return site_.abandon(job, share::reason_of(written.error()));
-  }
-  if (job.delta) {
-    ++job.delta->fetched;
-    if (!site_.note_piece(job, bytes.size())) job.stage = Job::Stage::back;
+  if (job.writer) {
+    const std::span<std::byte> room = job.writer->room(bytes.size());
+    if (room.data() != bytes.data()) std::ranges::copy(bytes, room.begin());
+    if (auto put = job.writer->put({sent.offset, bytes.size()}); !put) site_.give_up(job, put);
     return;
   }
-  if (job.blocks == 1) {
-    thread_local share::Hasher hasher;
-    hasher.add(bytes);
-    job.hash = hasher.finish();
+  if (auto written = job.partial->write(bytes, sent.offset); !written) {
+    return site_.give_up(job, written);
   }
-  if (!site_.note_block(job, sent.block, bytes.size())) {
-    job.stage = Job::Stage::back;  // a newer wish has taken the ticket's place
-  }
+  thread_local share::Hasher hasher;
+  hasher.add(bytes);
+  job.hash = hasher.finish();
+  site_.note_only_block(job);
 }
 
 }  // namespace lefting::downloader

@@ -50,6 +50,8 @@ class Pipeline {
   /// Sends a request that nothing else is on its way beside, and reads its reply.
   Result<std::pair<wire::Reply, std::vector<std::byte>>> exchange(const wire::Request& request);
   static void refuse(Job& job, const wire::Reply& reply);
+  /// Where data of the reply is read to: where it is content, from where it will be written.
+  std::span<std::byte> room_for(const Sent& sent, const wire::Reply& reply, std::size_t bytes);
   void take_bytes(const Sent& sent, std::span<const std::byte> bytes);
 
   Worksite& site_;
@@ -58,7 +60,8 @@ class Pipeline {
   std::deque<Sent> sent_;
   std::uint64_t bytes_out_ = 0;  ///< asked for and not here yet
   std::size_t at_job_ = 0;
-  std::uint64_t at_block_ = 0;  ///< or piece of a delta
+  std::uint64_t at_block_ = 0;     ///< or piece of a delta
+  std::vector<std::uint8_t> had_;  ///< what was done of that job before
   std::vector<std::byte> buffer_;
   std::string unpacked_;
 };

@@ -4,6 +4,7 @@
 
 #include "common/base/log.h"
 #include "common/share/hash.h"
+#include "common/share/reason_of.h"
 #include "downloader/worksite.h"
 
 namespace lefting::downloader {
@@ -32,31 +33,49 @@ void Worksite::open_partial(Job& job) {
   }
   job.done.resize((job.blocks + 7) / 8);
   if (job.blocks > 1) {
-    job.hasher = std::make_unique<ContentHasher>(job.partial->fd(), job.wanted().size);
+    job.writer = std::make_unique<ContentWriter>(
+        *job.partial, job.wanted().size, [this, &job](const ContentWriter::Piece& piece) {
+          return job.delta ? note_missing(job, piece) : note_block(job, piece);
+        });
   }
   while (job.frontier < job.blocks && job.has(job.frontier)) ++job.frontier;
-  if (job.hasher) {
-    job.hasher->advance(std::min(job.wanted().size, job.frontier * block_bytes(job.wanted().size)));
+  if (job.writer) {
+    job.writer->advance(std::min(job.wanted().size, job.frontier * block_bytes(job.wanted().size)));
   }
 }
 
-bool Worksite::note_block(Job& job, std::uint64_t block, std::uint64_t bytes) {
-  instance_.traffic().received.fetch_add(bytes, std::memory_order_relaxed);
+void Worksite::note_only_block(Job& job) {
+  instance_.traffic().received.fetch_add(job.wanted().size, std::memory_order_relaxed);
+  job.done.assign(1, 1);
+  job.frontier = 1;  // it is published in a moment, or fetched again
+}
+
+Result<std::uint64_t> Worksite::note_block(Job& job, const ContentWriter::Piece& piece) {
+  const std::uint64_t size = job.wanted().size;
+  const std::uint64_t block = piece.offset / block_bytes(size);
+  instance_.traffic().received.fetch_add(piece.length, std::memory_order_relaxed);
   job.done[block / 8] = static_cast<std::uint8_t>(job.done[block / 8] | 1u << (block % 8));
   while (job.frontier < job.blocks && job.has(job.frontier)) ++job.frontier;
-  if (job.blocks <= 1) return true;  // it is published in a moment, or fetched again
-  const std::uint64_t frontier_bytes = job.frontier * block_bytes(job.wanted().size);
-  job.hasher->advance(std::min(job.wanted().size, frontier_bytes));
-  if (!instance_.tickets.mark_done(job.path(), job.id(), block, 1)) return false;
-  job.unsaved_bytes += bytes;
-  if (job.unsaved_bytes >= save_interval(job.wanted().size)) save_done(job);
-  return true;
+  if (!instance_.tickets.mark_done(job.path(), job.id(), block, 1)) {
+    return os_error(ECANCELED, "fetch", job.path());
+  }
+  job.unsaved_bytes += piece.length;
+  if (job.unsaved_bytes >= save_interval(size)) save_done(job);
+  return std::min(size, job.frontier * block_bytes(size));
 }
 
-bool Worksite::note_piece(const Job& job, std::uint64_t bytes) {
-  instance_.traffic().received.fetch_add(bytes, std::memory_order_relaxed);
+Result<std::uint64_t> Worksite::note_missing(Job& job, const ContentWriter::Piece& piece) {
+  ++job.delta->fetched;
+  instance_.traffic().received.fetch_add(piece.length, std::memory_order_relaxed);
   const auto now = instance_.tickets.find(job.path());
-  return now && now->ticket.id == job.id();
+  if (!now || now->ticket.id != job.id()) return os_error(ECANCELED, "fetch", job.path());
+  return std::uint64_t{0};
+}
+
+void Worksite::give_up(Job& job, const Status& failed) {
+  if (job.stage != Job::Stage::fetch) return;
+  if (failed.error().code.value() == ECANCELED) return job.give_back();
+  abandon(job, share::reason_of(failed.error()));
 }
 
 void Worksite::save_done(Job& job) {
@@ -81,9 +100,9 @@ void Worksite::abandon(Job& job, Reason reason) {
 
 /// Of one block it is known already.
 Status Worksite::take_hash(Job& job) {
-  if (job.hasher) {
-    const auto hash = job.hasher->finish();
-    job.hasher.reset();
+  if (job.writer) {
+    const auto hash = job.writer->finish();
+    job.writer.reset();
     if (!hash) return hash.error();
     job.hash = hash.value();
   } else if (job.blocks == 0) {

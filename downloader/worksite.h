@@ -29,12 +29,11 @@ class Worksite {
   void open_partial(Job& job);
   /// Where a file with the wanted content is here: takes it from there, and proves it.
   void take_local(Job& job);
-  /// Notes that a block has been written: on the ticket, and from time to time in the store.
-  /// False: a newer wish has taken the ticket's place.
-  bool note_block(Job& job, std::uint64_t block, std::uint64_t bytes);
-  /// The same of a piece that the old version lacks: nothing is noted, so that after a death the
-  /// delta is made anew.
-  bool note_piece(const Job& job, std::uint64_t bytes);
+  /// The block of a file that has only one has been written.
+  void note_only_block(Job& job);
+  /// Something could not be written: nothing that could be resumed is worth a full disk. Or a newer
+  /// wish has taken the ticket's place (ECANCELED): the job is given back.
+  void give_up(Job& job, const Status& failed);
   /// Where the new version can be made of the one that is here: true, and a source can say how.
   bool wants_delta(const Job& job) const;
   /// Plans it: `blocks` of the new version, encoded.
@@ -79,6 +78,12 @@ class Worksite {
   /// Errors: it is still there; the ticket must not end before it is gone.
   Status forget_partial(Job& job);
   Status take_hash(Job& job);
+  /// Notes what has been written: on the ticket, and from time to time in the store. By the thread
+  /// of the job's writer (ContentWriter::Note). Errors: ECANCELED: the ticket is another by now.
+  Result<std::uint64_t> note_block(Job& job, const ContentWriter::Piece& piece);
+  /// The same of what an old version lacks: nothing is noted, so that after a death the delta is
+  /// made anew.
+  Result<std::uint64_t> note_missing(Job& job, const ContentWriter::Piece& piece);
   void finish(Job& job);
   Result<UniqueFd> open_as_recorded(const Record& record) const;
   Status copy_runs(Job& job);

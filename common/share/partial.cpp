@@ -84,12 +84,17 @@ Status reserve(int fd, std::uint64_t size_bytes) {
 }  // namespace
 
 PartialFile::PartialFile(std::string path, Place place, std::string partial, UniqueFd fd,
-                         bool resumed)
+                         bool resumed, std::uint64_t size_bytes)
     : path_{std::move(path)},
       place_{std::move(place)},
       partial_{std::move(partial)},
       fd_{std::move(fd)},
-      resumed_{resumed} {}
+      resumed_{resumed} {
+  constexpr std::uint64_t kWorthDirect = 16u << 20;
+  if (size_bytes < kWorthDirect) return;
+  const std::string same = "/proc/self/fd/" + std::to_string(fd_.get());
+  direct_ = UniqueFd{::open(same.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC)};  // or not
+}
 
 Result<PartialFile> PartialFile::open(const Share& share, std::string_view path,
                                       std::uint64_t size_bytes, bool resume) {
@@ -98,7 +103,8 @@ Result<PartialFile> PartialFile::open(const Share& share, std::string_view path,
   const int folder = place.value().folder.get();
   const std::string partial = partial_name(place.value().name);
   const auto give = [&](UniqueFd fd, bool resumed) {
-    return PartialFile{std::string{path}, place.take(), partial, std::move(fd), resumed};
+    return PartialFile{std::string{path}, place.take(), partial,
+                       std::move(fd),     resumed,      size_bytes};
   };
   if (resume) {
     UniqueFd old{::openat(folder, partial.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
@@ -128,6 +134,16 @@ Result<PartialFile> PartialFile::open(const Share& share, std::string_view path,
 }
 
 Status PartialFile::write(std::span<const std::byte> bytes, std::uint64_t offset) {
+  const bool is_aligned = offset % kDirectUnit == 0 &&
+                          reinterpret_cast<std::uintptr_t>(bytes.data()) % kDirectUnit == 0;
+  const std::size_t direct = direct_ && is_aligned ? bytes.size() / kDirectUnit * kDirectUnit : 0;
+  if (direct != 0) {
+    const auto done = pwrite_all(direct_.get(), bytes.first(direct), offset);
+    if (done) return write(bytes.subspan(direct), offset + direct);
+    // A file system that only seemed to know it: from now on without.
+    if (done.error().code.value() == EINVAL) direct_.reset();
+    if (direct_) return os_error(done.error().code.value(), "write", path_);
+  }
   auto done = pwrite_all(fd_.get(), bytes, offset);
   if (!done) return os_error(done.error().code.value(), "write", path_);
   return {};

@@ -14,6 +14,8 @@ namespace lefting::share {
 
 /// Why a name was not given: what stands there is not what was expected. Code: EBUSY.
 inline constexpr int kChangedMeanwhile = 16;
+/// What O_DIRECT needs at most, in bytes.
+inline constexpr std::size_t kDirectUnit = 4096;
 
 /// A file on its way: NAME.lefting beside its place, of full size from the start.
 ///
@@ -31,6 +33,8 @@ class PartialFile {
   /// True if what was there could be taken up: done blocks still hold.
   bool resumed() const { return resumed_; }
 
+  /// Of a large file what is aligned to kDirectUnit, in memory and in the file, goes past the page
+  /// cache: copying it there would cost more than all else that is done with it.
   Status write(std::span<const std::byte> bytes, std::uint64_t offset);
   /// Copies bytes of another file, without reading them where the system can do that.
   Status copy(int from, std::uint64_t from_offset, std::uint64_t length, std::uint64_t offset);
@@ -49,7 +53,8 @@ class PartialFile {
   Status discard();
 
  private:
-  PartialFile(std::string path, Place place, std::string partial, UniqueFd fd, bool resumed);
+  PartialFile(std::string path, Place place, std::string partial, UniqueFd fd, bool resumed,
+              std::uint64_t size_bytes);
   Status put_new();
   Status exchange(const FileStat& expected);
 
@@ -57,6 +62,7 @@ class PartialFile {
   Place place_;
   std::string partial_;
   UniqueFd fd_;
+  UniqueFd direct_;  ///< of the same file, with O_DIRECT; empty: not used
   bool resumed_ = false;
 };
 

@@ -1,0 +1,180 @@
+#include "downloader/content_writer.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+
+#include "common/base/os.h"
+#include "common/share/hash.h"
+
+namespace lefting::downloader {
+
+namespace {
+
+constexpr std::uint64_t kReadBack = 256u << 10;
+constexpr std::uint64_t kWriteBack = 16u << 20;
+
+}  // namespace
+
+ContentWriter::ContentWriter(share::PartialFile& partial, std::uint64_t size_bytes, Note note)
+    : partial_{partial}, size_{size_bytes}, note_{std::move(note)} {
+  writer_ = std::jthread{[this] { write_all(); }};
+  hasher_ = std::jthread{[this] { hash_all(); }};
+}
+
+ContentWriter::~ContentWriter() {
+  {
+    const std::lock_guard lock{mutex_};
+    stop_ = true;
+  }
+  changed_.notify_all();
+}
+
+std::span<std::byte> ContentWriter::room(std::size_t bytes) {
+  std::unique_lock lock{mutex_};
+  Slot* slot = nullptr;
+  changed_.wait(lock, [&] { return (slot = find_room()) != nullptr; });
+  slot->stage = Stage::taken;
+  if (slot->capacity < bytes) {
+    constexpr std::size_t kUnit = share::kDirectUnit;
+    slot->capacity = (bytes + kUnit - 1) / kUnit * kUnit;
+    slot->bytes.reset(static_cast<std::byte*>(std::aligned_alloc(kUnit, slot->capacity)));
+    if (!slot->bytes) throw std::bad_alloc{};
+  }
+  return {slot->bytes.get(), bytes};
+}
+
+/// What is written makes room, unless it is hashed soon.
+ContentWriter::Slot* ContentWriter::find_room() {
+  for (const Stage stage : {Stage::taken, Stage::free}) {
+    const auto at = std::ranges::find(slots_, stage, &Slot::stage);
+    if (at != slots_.end()) return &*at;
+  }
+  const bool hash_waits = !is_hashing_ && !has_to_hash();
+  const auto at = std::ranges::find_if(slots_, [&](const Slot& slot) {
+    const bool is_near =
+        slot.piece.offset >= hashed_ && slot.piece.offset - hashed_ < kPieces * slot.piece.length;
+    return slot.stage == Stage::written && !slot.is_hashing && (hash_waits || !is_near);
+  });
+  return at == slots_.end() ? nullptr : &*at;
+}
+
+Status ContentWriter::put(const Piece& piece) {
+  const std::lock_guard lock{mutex_};
+  Slot& slot = *std::ranges::find(slots_, Stage::taken, &Slot::stage);
+  slot.stage = Stage::filled;
+  slot.is_hashed = false;
+  slot.piece = piece;
+  to_write_.push_back(&slot);
+  changed_.notify_all();
+  return outcome();
+}
+
+Status ContentWriter::settle() {
+  std::unique_lock lock{mutex_};
+  changed_.wait(lock, [&] { return to_write_.empty(); });
+  return outcome();
+}
+
+Status ContentWriter::outcome() const {
+  if (thrown_) std::rethrow_exception(thrown_);
+  return failure_;
+}
+
+void ContentWriter::advance(std::uint64_t frontier) {
+  {
+    const std::lock_guard lock{mutex_};
+    frontier_ = std::max(frontier_, frontier);
+  }
+  changed_.notify_all();
+}
+
+Result<Sha256> ContentWriter::finish() {
+  hasher_.join();
+  return hash_;
+}
+
+void ContentWriter::write_all() {
+  std::unique_lock lock{mutex_};
+  for (;;) {
+    changed_.wait(lock, [&] { return stop_ || !to_write_.empty(); });
+    if (stop_) return;
+    Slot& slot = *to_write_.front();
+    if (failure_ && !thrown_) {
+      lock.unlock();
+      Result<std::uint64_t> done{std::uint64_t{0}};
+      std::exception_ptr thrown;
+      try {
+        done = write(slot);
+      } catch (...) {
+        thrown = std::current_exception();
+      }
+      lock.lock();
+      thrown_ = thrown;
+      if (done) frontier_ = std::max(frontier_, done.value());
+      if (!done) failure_ = done.error();
+    }
+    slot.stage = slot.is_hashed ? Stage::free : Stage::written;
+    to_write_.pop_front();
+    changed_.notify_all();
+  }
+}
+
+Result<std::uint64_t> ContentWriter::write(const Slot& slot) {
+  auto done = partial_.write({slot.bytes.get(), slot.piece.length}, slot.piece.offset);
+  if (!done) return done.error();
+  dirty_ += slot.piece.length;
+  // So that the sync at the end waits for less.
+  if (dirty_ >= kWriteBack) partial_.start_sync();
+  dirty_ %= kWriteBack;
+  return note_(slot.piece);
+}
+
+ContentWriter::Slot* ContentWriter::next_in_memory() {
+  const auto at = std::ranges::find_if(slots_, [&](const Slot& slot) {
+    const bool is_filled = slot.stage == Stage::filled || slot.stage == Stage::written;
+    return is_filled && slot.piece.offset == hashed_;
+  });
+  return at == slots_.end() ? nullptr : &*at;
+}
+
+void ContentWriter::hash_all() {
+  share::Hasher hasher;
+  std::vector<std::byte> buffer(kReadBack);
+  std::unique_lock lock{mutex_};
+  while (hashed_ < size_) {
+    changed_.wait(lock, [&] { return stop_ || has_to_hash(); });
+    if (stop_) return;
+    Slot* const slot = next_in_memory();
+    const std::uint64_t at = hashed_;
+    const std::uint64_t length =
+        slot != nullptr ? slot->piece.length : std::min<std::uint64_t>(kReadBack, frontier_ - at);
+    if (slot != nullptr) slot->is_hashing = true;
+    is_hashing_ = true;
+    lock.unlock();
+    std::span<std::byte> bytes{buffer.data(), length};
+    if (slot != nullptr) {
+      bytes = {slot->bytes.get(), length};
+    } else if (auto came = pread_all(partial_.fd(), bytes, at); !came || came.value() != length) {
+      lock.lock();
+      hash_ = came ? os_error(EIO, "read back") : came.error();
+      hashed_ = size_;  // nothing waits for it
+      break;
+    }
+    hasher.add(bytes);
+    lock.lock();
+    is_hashing_ = false;
+    hashed_ += length;
+    if (slot != nullptr) {
+      slot->is_hashing = false;
+      slot->is_hashed = true;
+      if (slot->stage == Stage::written) slot->stage = Stage::free;
+    }
+    changed_.notify_all();
+  }
+  if (hash_) hash_ = hasher.finish();
+  is_hashing_ = false;
+  changed_.notify_all();
+}
+
+}  // namespace lefting::downloader

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <array>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <thread>
+
+#include "common/base/ids.h"
+#include "common/base/result.h"
+#include "common/share/partial.h"
+
+namespace lefting::downloader {
+
+/// Writes what is received of a file, and hashes the file from its beginning on, each on a thread
+/// of its own beside the receiving.
+///
+/// 1. What is still in memory when its turn comes is hashed there; all else is read back.
+/// 2. At most kPieces pieces are in memory.
+/// 3. Pieces are written in the order in which they were put.
+/// One thread calls.
+class ContentWriter {
+ public:
+  struct Piece {
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;
+  };
+
+  /// Called for each piece that was written, by the thread that writes. Returns how many of the
+  /// file's first bytes are in it now, as far as is known. Errors end the writing.
+  using Note = std::function<Result<std::uint64_t>(const Piece&)>;
+
+  /// `partial` must outlive it.
+  ContentWriter(share::PartialFile& partial, std::uint64_t size_bytes, Note note);
+  ~ContentWriter();
+
+  /// Room for a piece, which put() takes; until then the same. Waits until there is some.
+  std::span<std::byte> room(std::size_t bytes);
+  /// The room holds this piece now. Errors: an earlier one could not be written, or noted; all
+  /// after it is given up. Throws what `note` throws.
+  Status put(const Piece& piece);
+  /// Waits until all that was put is written and noted. Errors and exceptions as put().
+  Status settle();
+
+  /// All bytes before `frontier` are in the file now.
+  void advance(std::uint64_t frontier);
+  /// Waits for the hash of the file. The frontier must be at its end.
+  Result<Sha256> finish();
+
+ private:
+  static constexpr std::size_t kPieces = 6;
+  enum class Stage { free, taken, filled, written };
+  struct FreeBytes {
+    void operator()(std::byte* bytes) const { std::free(bytes); }
+  };
+  struct Slot {
+    std::unique_ptr<std::byte, FreeBytes> bytes;
+    std::size_t capacity = 0;
+    Stage stage = Stage::free;
+    bool is_hashing = false;
+    bool is_hashed = false;
+    Piece piece;
+  };
+
+  void write_all();
+  Result<std::uint64_t> write(const Slot& slot);
+  void hash_all();
+  // The mutex is held for these.
+  Slot* find_room();
+  Slot* next_in_memory();  ///< which begins where the hash is
+  bool has_to_hash() { return next_in_memory() != nullptr || hashed_ < frontier_; }
+  Status outcome() const;
+
+  share::PartialFile& partial_;
+  std::uint64_t size_;
+  Note note_;
+  std::uint64_t dirty_ = 0;  ///< written since the last start_sync(); the writer's alone
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  // Guarded by mutex_.
+  std::array<Slot, kPieces> slots_;
+  std::deque<Slot*> to_write_;
+  Status failure_;
+  std::exception_ptr thrown_;
+  std::uint64_t frontier_ = 0;  ///< all before is in the file
+  std::uint64_t hashed_ = 0;    ///< all before is in the hash
+  bool is_hashing_ = false;
+  bool stop_ = false;
+  Result<Sha256> hash_{Sha256{}};
+
+  std::jthread writer_;  // last: they use the others
+  std::jthread hasher_;
+};
+
+}  // namespace lefting::downloader
