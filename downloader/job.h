@@ -17,10 +17,6 @@
 
 namespace lefting::downloader {
 
-inline bool has_bit(const std::vector<std::uint8_t>& bits, std::uint64_t at) {
-  return at / 8 < bits.size() && (bits[at / 8] >> (at % 8) & 1) != 0;
-}
-
 /// One ticket on its way through a batch.
 struct Job {
   enum class Stage {

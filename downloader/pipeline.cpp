@@ -7,6 +7,7 @@
 #include "common/share/hash.h"
 #include "common/share/reason_of.h"
 #include "common/sync/decide.h"
+#include "common/sync/version.h"
 #include "common/wire/entry_list.h"
 
 namespace lefting::downloader {
@@ -20,6 +21,7 @@ constexpr std::uint64_t kMostWindow = 32u << 20;
 constexpr std::uint64_t kBytesAMicrosecond = 250;
 constexpr std::size_t kWindowRequests = 64;
 constexpr milliseconds kReplyWait{30000};
+constexpr milliseconds kMemberWait{5000};
 constexpr std::uint64_t kWorthAskingAgainMs = 1000;
 /// A source that has refused so often, over some 16 s, has lost what it offered.
 constexpr std::uint32_t kPatience = 6;
@@ -39,20 +41,43 @@ void refuse_version(Job& job) {
 
 }  // namespace
 
-Pipeline::Pipeline(Worksite& site, net::Connection& connection, bool compress)
-    : site_{site}, connection_{connection}, compress_{compress} {}
+Pipeline::Pipeline(Worksite& site, net::Connection& connection, bool compress, From from)
+    : site_{site}, connection_{connection}, compress_{compress}, from_{from} {}
+
+std::uint64_t Pipeline::window() const {
+  const auto round_trip = static_cast<std::uint64_t>(connection_.round_trip().count());
+  return std::clamp(kLeastWindow + round_trip * kBytesAMicrosecond, kLeastWindow, kMostWindow);
+}
 
 Status Pipeline::fetch(const std::vector<Job*>& jobs) {
   at_job_ = 0;
   at_block_ = 0;
-  const auto round_trip = static_cast<std::uint64_t>(connection_.round_trip().count());
-  const std::uint64_t window =
-      std::clamp(kLeastWindow + round_trip * kBytesAMicrosecond, kLeastWindow, kMostWindow);
+  return exchange_all([&] { return next_request(jobs); });
+}
+
+Status Pipeline::fetch_blocks(Job& job, const Blocks& blocks) {
+  came_.clear();
+  auto at = blocks.begin();
+  return exchange_all([&] {
+    if (at == blocks.end() || job.stage != Job::Stage::fetch) return false;
+    request_block(job, *at++);
+    return true;
+  });
+}
+
+Status Pipeline::exchange_all(const std::function<bool()>& next) {
+  const std::uint64_t most = window();
   for (;;) {
-    if (auto asked = ask(jobs, window); !asked) return asked;
+    if (auto asked = ask(next, most); !asked) return asked;
     if (sent_.empty()) return {};
     if (auto received = receive_one(); !received) return received;
   }
+}
+
+void Pipeline::request_block(Job& job, std::uint64_t block) {
+  const std::uint64_t size = job.wanted().size;
+  const std::uint64_t offset = block * block_bytes(size);
+  sent_.push_back({&job, block, offset, std::min(block_bytes(size), size - offset)});
 }
 
 bool Pipeline::next_request(const std::vector<Job*>& jobs) {
@@ -63,13 +88,10 @@ bool Pipeline::next_request(const std::vector<Job*>& jobs) {
       if (next_missing(job)) return true;
       continue;
     }
-    const std::uint64_t size = job.wanted().size;
     for (; at_block_ < job.blocks; ++at_block_) {
       if (at_block_ == 0) had_ = job.done;  // its writer marks in it what comes
       if (has_bit(had_, at_block_)) continue;
-      const std::uint64_t offset = at_block_ * block_bytes(size);
-      sent_.push_back({&job, at_block_, offset, std::min(block_bytes(size), size - offset)});
-      ++at_block_;
+      request_block(job, at_block_++);
       return true;
     }
   }
@@ -90,11 +112,7 @@ Result<std::optional<std::string>> Pipeline::fetch_manifest(const Job& job) {
   const std::uint64_t most = (job.wanted().size / share::kLeastBlock + 1) * share::kEncodedBlock;
   std::string blocks;
   for (;;) {
-    wire::Request request;
-    request.operation = wire::Operation::get_file;
-    request.file.path = job.path();
-    request.file.part = wire::Part::manifest;
-    request.file.hash = job.wanted().hash;
+    wire::Request request = request_for(job, wire::Part::manifest);
     request.file.first = blocks.size() / share::kEncodedBlock;
     const auto answer = exchange(request);
     if (!answer) return answer.error();
@@ -109,10 +127,7 @@ Result<std::optional<std::string>> Pipeline::fetch_manifest(const Job& job) {
 }
 
 Result<std::optional<Sha256>> Pipeline::fetch_hash(Job& job) {
-  wire::Request request;
-  request.operation = wire::Operation::get_file;
-  request.file.path = job.path();
-  request.file.part = wire::Part::entry;
+  const wire::Request request = request_for(job, wire::Part::entry);
   for (;;) {
     const std::uint64_t asked = monotonic_ms();
     const auto answer = exchange(request);
@@ -141,31 +156,45 @@ Result<std::pair<wire::Reply, std::vector<std::byte>>> Pipeline::exchange(
   return std::pair{reply.take(), std::move(frame.value().data)};
 }
 
-Status Pipeline::ask(const std::vector<Job*>& jobs, std::uint64_t window) {
+Status Pipeline::ask(const std::function<bool()>& next, std::uint64_t window) {
   if (sent_.size() > kWindowRequests / 2 && bytes_out_ < window) return {};
   std::vector<std::byte> frames;
-  while (sent_.size() < kWindowRequests && bytes_out_ < window && next_request(jobs)) {
+  while (sent_.size() < kWindowRequests && bytes_out_ < window && next()) {
     const auto frame = wire::encode_frame(encode_next());
     frames.insert(frames.end(), frame.begin(), frame.end());
   }
   return frames.empty() ? Status{} : connection_.send_frames(frames);
 }
 
-std::string Pipeline::encode_next() {
-  const Sent& next = sent_.back();
+wire::Request Pipeline::request_for(const Job& job, wire::Part part) {
   wire::Request request;
   request.operation = wire::Operation::get_file;
-  request.file.path = next.job->path();
+  request.file.path = job.path();
+  request.file.part = part;
+  if (part == wire::Part::have) {
+    const sync::Stamp stamp = sync::stamp(job.wanted().version);
+    request.file.stamp = VersionCounter{stamp.device, stamp.counter};
+  } else if (part != wire::Part::entry) {
+    request.file.hash = job.wanted().hash;
+  }
+  return request;
+}
+
+std::string Pipeline::encode_next() {
+  const Sent& next = sent_.back();
+  wire::Request request = request_for(*next.job, wire::Part::block);
+  if (from_ == From::member) {
+    request.file.stamp = request_for(*next.job, wire::Part::have).file.stamp;
+  }
   request.file.offset = next.offset;
   request.file.length = next.length;
-  request.file.hash = next.job->wanted().hash;
   request.file.accepts_zstd = compress_;
   bytes_out_ += next.length;
   return wire::encode_request(request);
 }
 
 Status Pipeline::receive_one() {
-  const auto sizes = connection_.begin_frame(kReplyWait);
+  const auto sizes = connection_.begin_frame(from_ == From::member ? kMemberWait : kReplyWait);
   if (!sizes) return sizes.error();
   const auto header = connection_.read_header();
   if (!header) return header.error();
@@ -187,7 +216,7 @@ Status Pipeline::take_block(const Sent& sent, const wire::Reply& reply, std::uin
   if (reply.error) {
     refuse(*sent.job, reply);
   } else if (is_other_version(reply, sent.job->wanted())) {
-    refuse_version(*sent.job);
+    if (from_ == From::source) refuse_version(*sent.job);
   } else {
     take_bytes(sent, bytes.value());
   }
@@ -213,7 +242,8 @@ Result<std::span<const std::byte>> Pipeline::read_block(const Sent& sent, const 
   return std::as_bytes(std::span{unpacked_});
 }
 
-void Pipeline::refuse(Job& job, const wire::Reply& reply) {
+void Pipeline::refuse(Job& job, const wire::Reply& reply) const {
+  if (from_ == From::member) return;
   switch (*reply.error) {
     case wire::Code::changed:
     case wire::Code::not_found:
@@ -241,6 +271,7 @@ std::span<std::byte> Pipeline::room_for(const Sent& sent, const wire::Reply& rep
 
 void Pipeline::take_bytes(const Sent& sent, std::span<const std::byte> bytes) {
   Job& job = *sent.job;
+  came_.push_back(sent.block);
   if (job.writer) {
     const std::span<std::byte> room = job.writer->room(bytes.size());
     if (room.data() != bytes.data()) std::ranges::copy(bytes, room.begin());

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -17,7 +18,17 @@ namespace lefting::downloader {
 /// replies, across files, so that no round trip is waited for.
 class Pipeline {
  public:
-  Pipeline(Worksite& site, net::Connection& connection, bool compress);
+  using Blocks = std::vector<std::uint64_t>;
+  enum class From {
+    source,  ///< a peer that has the whole file
+    member,  ///< one that is fetching it too: what it refuses is no fault of the job's
+  };
+
+  Pipeline(Worksite& site, net::Connection& connection, bool compress, From from = From::source);
+
+  static wire::Request request_for(const Job& job, wire::Part part);
+  /// What is on its way at most, in bytes.
+  std::uint64_t window() const;
 
   /// Asks for the blocks of the job's content. Nothing where the source can't say, or cuts by
   /// another rule. Errors: the connection's.
@@ -29,6 +40,10 @@ class Pipeline {
   /// Fetches until each job is whole or can't go on (it is put off then).
   /// Errors: the connection's; jobs that are not whole stay in Stage::fetch.
   Status fetch(const std::vector<Job*>& jobs);
+  /// Fetches these blocks of a job. Errors: the connection's.
+  Status fetch_blocks(Job& job, const Blocks& blocks);
+  /// What has come of them.
+  const Blocks& came() const { return came_; }
 
  private:
   struct Sent {
@@ -38,9 +53,11 @@ class Pipeline {
     std::uint64_t length;
   };
   bool next_request(const std::vector<Job*>& jobs);
+  void request_block(Job& job, std::uint64_t block);
   bool next_missing(Job& job);
+  Status exchange_all(const std::function<bool()>& next);
   /// Asks for more where much of what was asked for has come: many requests at once.
-  Status ask(const std::vector<Job*>& jobs, std::uint64_t window);
+  Status ask(const std::function<bool()>& next, std::uint64_t window);
   std::string encode_next();
   Status receive_one();
   Status take_block(const Sent& sent, const wire::Reply& reply, std::uint32_t data_bytes);
@@ -49,7 +66,8 @@ class Pipeline {
                                                 std::uint32_t data_bytes);
   /// Sends a request that nothing else is on its way beside, and reads its reply.
   Result<std::pair<wire::Reply, std::vector<std::byte>>> exchange(const wire::Request& request);
-  static void refuse(Job& job, const wire::Reply& reply);
+  /// A reply without what was asked for.
+  void refuse(Job& job, const wire::Reply& reply) const;
   /// Where data of the reply is read to: where it is content, from where it will be written.
   std::span<std::byte> room_for(const Sent& sent, const wire::Reply& reply, std::size_t bytes);
   void take_bytes(const Sent& sent, std::span<const std::byte> bytes);
@@ -57,6 +75,7 @@ class Pipeline {
   Worksite& site_;
   net::Connection& connection_;
   bool compress_;
+  From from_;
   std::deque<Sent> sent_;
   std::uint64_t bytes_out_ = 0;  ///< asked for and not here yet
   std::size_t at_job_ = 0;
@@ -64,6 +83,7 @@ class Pipeline {
   std::vector<std::uint8_t> had_;  ///< what was done of that job before
   std::vector<std::byte> buffer_;
   std::string unpacked_;
+  Blocks came_;  ///< by fetch_blocks()
 };
 
 }  // namespace lefting::downloader

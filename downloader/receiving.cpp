@@ -54,7 +54,7 @@ Result<std::uint64_t> Worksite::note_block(Job& job, const ContentWriter::Piece&
   const std::uint64_t size = job.wanted().size;
   const std::uint64_t block = piece.offset / block_bytes(size);
   instance_.traffic().received.fetch_add(piece.length, std::memory_order_relaxed);
-  job.done[block / 8] = static_cast<std::uint8_t>(job.done[block / 8] | 1u << (block % 8));
+  set_bit(job.done, block);
   while (job.frontier < job.blocks && job.has(job.frontier)) ++job.frontier;
   if (!instance_.tickets.mark_done(job.path(), job.id(), block, 1)) {
     return os_error(ECANCELED, "fetch", job.path());

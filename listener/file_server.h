@@ -41,6 +41,9 @@ class FileServer {
   Answer answer_block(const wire::Request& request);
   /// Reads the first piece of the open file, as `serving_` says it is.
   Answer begin_block(const wire::Request& request, const std::optional<Record>& record);
+  /// Of a version that is still on its way to here. Nothing: that is not so.
+  std::optional<Answer> answer_partial(const wire::Request& request);
+  Answer answer_have(const wire::Request& request);
   Answer answer_manifest(const wire::Request& request);
   /// Waits for what is not hashed yet.
   Answer answer_entry(const wire::Request& request);

@@ -54,6 +54,14 @@ struct Ticket {
   bool operator==(const Ticket&) const = default;
 };
 
+constexpr bool has_bit(const std::vector<std::uint8_t>& bits, std::uint64_t at) {
+  return at / 8 < bits.size() && (bits[at / 8] >> (at % 8) & 1) != 0;
+}
+
+inline void set_bit(std::vector<std::uint8_t>& bits, std::uint64_t at) {
+  bits[at / 8] = static_cast<std::uint8_t>(bits[at / 8] | 1u << (at % 8));
+}
+
 /// Most former wishes that a ticket keeps.
 inline constexpr std::size_t kMostFormer = 32;
 

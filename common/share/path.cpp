@@ -39,4 +39,9 @@ std::string join_path(std::string_view folder, std::string_view name) {
   return out += name;
 }
 
+std::string partial_path(std::string_view path) {
+  const auto [folder, name] = split_path(path);
+  return join_path(folder, partial_name(name));
+}
+
 }  // namespace lefting::share

@@ -17,6 +17,9 @@ std::string partial_name(std::string_view name);
 /// The name whose partial file that is; nothing where the partial name may hold only a hash of it.
 std::optional<std::string_view> whole_name(std::string_view partial_name);
 
+/// The path of a path's partial file.
+std::string partial_path(std::string_view path);
+
 struct SplitPath {
   std::string_view folder;  ///< "" for the share itself
   std::string_view name;

@@ -6,13 +6,15 @@ namespace lefting::wire {
 
 namespace {
 
+constexpr std::uint64_t kMaxCounter = (std::uint64_t{1} << 53) - 1;
 constexpr std::uint64_t kMaxOffset = std::numeric_limits<std::int64_t>::max();
 
 Part take_part(Fields& fields) {
   const auto text = fields.text("part").value_or("block");
   if (text == "manifest") return Part::manifest;
   if (text == "entry") return Part::entry;
-  if (text != "block") fields.wrong("part", "manifest, entry or block");
+  if (text == "have") return Part::have;
+  if (text != "block") fields.wrong("part", "manifest, entry, have or block");
   return Part::block;
 }
 
@@ -31,6 +33,23 @@ void take_block(Fields& fields, GetFile& file) {
   file.length = *length;
 }
 
+/// The device and counter of the greatest counter of a version.
+std::optional<VersionCounter> take_stamp(Fields& fields) {
+  const auto* object = fields.object("stamp");
+  if (object == nullptr) return std::nullopt;
+  if (object->MemberCount() != 1) {
+    fields.wrong("stamp", "one counter");
+    return std::nullopt;
+  }
+  const auto& name = object->MemberBegin()->name;
+  const auto device = parse_short_id({name.GetString(), name.GetStringLength()});
+  Fields counters{*object};
+  const auto counter = device ? counters.number(name.GetString(), kMaxCounter) : std::nullopt;
+  if (counter && *counter != 0) return VersionCounter{*device, *counter};
+  fields.wrong("stamp", "a device of 8 characters and its counter");
+  return std::nullopt;
+}
+
 }  // namespace
 
 void put_get_file(JsonWriter& writer, const GetFile& file) {
@@ -45,6 +64,13 @@ void put_get_file(JsonWriter& writer, const GetFile& file) {
     if (file.count != 0) put_unsigned(writer, "count", file.count);
   }
   if (file.part == Part::entry) put_text(writer, "part", "entry");
+  if (file.part == Part::have) put_text(writer, "part", "have");
+  if (file.stamp) {
+    put_key(writer, "stamp");
+    writer.StartObject();
+    put_unsigned(writer, to_text(file.stamp->device), file.stamp->counter);
+    writer.EndObject();
+  }
   if (file.hash) put_text(writer, "hash", to_text(*file.hash));
   if (file.accepts_zstd) put_accept(writer);
 }
@@ -56,7 +82,9 @@ GetFile take_get_file(Fields& fields) {
   file.part = take_part(fields);
   file.hash = fields.parsed("hash", "64 lower-case hex digits", parse_sha256);
   file.accepts_zstd = fields.lists("accept", "zstd");
+  file.stamp = take_stamp(fields);
   if (file.part == Part::block) take_block(fields, file);
+  if (file.part == Part::have && !file.stamp) fields.missing("stamp");
   if (file.part == Part::manifest) {
     file.first = fields.number("first").value_or(0);
     file.count = fields.number("count").value_or(0);

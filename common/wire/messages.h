@@ -53,7 +53,7 @@ struct Greeting {
   bool operator==(const Greeting&) const = default;
 };
 
-enum class Part { block, manifest, entry };
+enum class Part { block, manifest, entry, have };
 
 struct GetFile {
   std::string path;
@@ -64,6 +64,8 @@ struct GetFile {
   bool accepts_zstd = false;
   std::uint64_t first = 0;  ///< manifest: block index
   std::uint64_t count = 0;  ///< manifest: 0 is all
+  /// Of the version that is wanted. have: of it; block: a partial file of it will do.
+  std::optional<VersionCounter> stamp = {};
   bool operator==(const GetFile&) const = default;
 };
 
@@ -104,6 +106,7 @@ struct Reply {
   std::uint64_t blocks = 0;  ///< manifest: how many the file has
   std::uint64_t first = 0;   ///< manifest: index of the first one in the data
   std::string cut;           ///< manifest: name of the cut rule; empty: this is no manifest
+  std::uint64_t block_bytes = 0;  ///< have: of each block in the bitmap; 0: this is no have
 };
 
 /// A request that can't be carried out, and what of it can still be repeated in the reply.

@@ -31,7 +31,10 @@ void put_rejected(JsonWriter& writer, const std::vector<Rejected>& rejected,
 void put_file_fields(JsonWriter& writer, const Reply& reply) {
   if (reply.entry) return;  // part:entry says no more than that
   if (reply.hash) put_text(writer, "hash", to_text(*reply.hash));
-  if (reply.cut.empty()) {
+  if (reply.block_bytes != 0) {
+    put_unsigned(writer, "size", reply.size);
+    put_unsigned(writer, "block", reply.block_bytes);
+  } else if (reply.cut.empty()) {
     put_unsigned(writer, "offset", reply.offset);
     put_unsigned(writer, "size", reply.size);
     put_signed(writer, "mtime", reply.mtime_ns);
@@ -89,6 +92,7 @@ void take_file_fields(Fields& fields, Reply& reply) {
   reply.blocks = fields.number("blocks").value_or(0);
   reply.first = fields.number("first").value_or(0);
   reply.cut = fields.text("cut").value_or("");
+  reply.block_bytes = fields.number("block").value_or(0);
 }
 
 Error no_reply(std::string why) {

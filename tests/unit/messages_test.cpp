@@ -64,6 +64,9 @@ TEST_CASE("decode_request: the smallest requests of the protocol are taken") {
 
   CHECK(good(get_file_with(R"(,"part":"manifest")")).file.part == Part::manifest);
   CHECK(good(get_file_with(R"(,"part":"entry")")).file.part == Part::entry);
+  const Request have = good(get_file_with(R"(,"part":"have","stamp":{"AAAAAAAA":7})"));
+  CHECK(have.file.part == Part::have);
+  CHECK(have.file.stamp == VersionCounter{*parse_short_id("AAAAAAAA"), 7});
 }
 
 TEST_CASE("decode_request: what encode_request writes comes back the same") {
@@ -83,7 +86,9 @@ TEST_CASE("decode_request: what encode_request writes comes back the same") {
   GetFile block{"p\x01\"\\/x", Part::block, 5, kMaxBlockLength, Sha256{}, true, 0, 0};
   GetFile manifest{"p", Part::manifest, 0, 0, std::nullopt, false, 9, 4};
   GetFile entry{"caf\xe9/x", Part::entry, 0, 0, Sha256{}, false, 0, 0};
-  for (const GetFile& file : {block, manifest, entry}) {
+  GetFile have{"p", Part::have, 0, 0, std::nullopt, false, 0, 0};
+  have.stamp = VersionCounter{*parse_short_id("AAAAAAAA"), 3};
+  for (const GetFile& file : {block, manifest, entry, have}) {
     const Request request{Operation::get_file, std::nullopt, {}, file};
     CHECK(good(encode_request(request)).file == file);
   }
@@ -193,6 +198,12 @@ TEST_CASE("decode_request: a needed field missing or of the wrong type is bad_re
            get_file_with(R"(,"length":1,"offset":18446744073709551616)"),
            get_file_with(R"(,"length":1,"hash":"ab")"),
            get_file_with(R"(,"part":"whole")"),
+           get_file_with(R"(,"part":"have")"),
+           get_file_with(R"(,"part":"have","stamp":{})"),
+           get_file_with(R"(,"part":"have","stamp":{"AAAAAAA":1})"),
+           get_file_with(R"(,"part":"have","stamp":{"AAAAAAAA":0})"),
+           get_file_with(R"(,"part":"have","stamp":{"AAAAAAAA":1,"BBBBBBBB":1})"),
+           get_file_with(R"(,"length":1,"stamp":{"AAAAAAAA":9007199254740992})"),
            get_file_with(R"(,"part":"manifest","first":-1)"),
        }) {
     CHECK(bad(header).code == Code::bad_request);

@@ -1,0 +1,83 @@
+// Several peers fetch one large file.
+#include <doctest/doctest.h>
+
+#include <atomic>
+
+#include "tests/integration/nodes.h"
+#include "tests/integration/raw_peer.h"
+
+using namespace lefting::test;
+
+namespace {
+
+constexpr std::size_t kBytes = 64u << 20;
+
+std::uint64_t count(Node& node, const char* what) {
+  const Ended ended = run("dumpstate", {"summary", "--json", "--state", node.state()});
+  rapidjson::Document summary;
+  summary.Parse(ended.out.c_str());
+  return number_of(summary["counts"], what);
+}
+
+}  // namespace
+
+TEST_CASE("swarm: of a file that four fetch its source sends little more than one copy") {
+  Nodes nodes{5, false};
+  nodes[1].write("f", "");
+  nodes.start_all();
+  nodes.settle();
+  const std::string content = random_bytes(kBytes, 1);
+  nodes[0].write("big", content);
+  for (std::size_t i = 1; i < 5; ++i) {
+    REQUIRE(eventually([&] { return nodes[i].holds("big", content); }, Seconds{60}));
+    CHECK(count(nodes[i], "received_bytes") < kBytes + kBytes / 8);
+  }
+  CHECK(count(nodes[0], "sent_bytes") < kBytes + kBytes / 2);
+}
+
+TEST_CASE("swarm: who fetches from one that goes away in the middle gets it all from the others") {
+  Nodes nodes{4};
+  nodes[1].write("f", "");
+  nodes.start_all();
+  nodes.settle();
+  const std::string content = random_bytes(kBytes, 2);
+  nodes[0].write("big", content);
+  REQUIRE(eventually([&] { return count(nodes[3], "sent_bytes") > 0; }));
+  nodes[3].stop();
+  for (std::size_t i = 1; i < 3; ++i) {
+    REQUIRE(eventually([&] { return nodes[i].holds("big", content); }, Seconds{60}));
+  }
+}
+
+TEST_CASE("swarm: what a member sends is believed only with the file's hash") {
+  Node source{true};
+  Node node{true};
+  RawPeer liar;
+  std::atomic<int> sent{0};
+  liar.answer_with([&](const RawFrame& frame) -> std::optional<std::string> {
+    const auto request = frame.json();
+    const std::string operation = request["operation"].GetString();
+    if (operation == "hello") return liar.hello_reply("[]");
+    if (operation == "news") return raw_frame(R"({"reply":"news","status":"ok"})");
+    const std::string size = std::to_string(kBytes);
+    if (request.HasMember("part")) {
+      return raw_frame(R"({"reply":"get_file","status":"ok","block":1048576,"size":)" + size + "}",
+                       std::string(kBytes >> 23, '\xff'));
+    }
+    ++sent;
+    // The file's mtime is not known to a peer of this kind, but its hash was in the request.
+    return raw_frame(R"({"reply":"get_file","status":"ok","mtime":0,"size":)" + size +
+                         R"(,"offset":)" + std::to_string(request["offset"].GetUint64()) + "}",
+                     std::string(request["length"].GetUint64(), 'x'));
+  });
+  const std::string content = random_bytes(kBytes, 3);
+  source.start({node.address()});
+  node.start({source.address(), liar.address()});
+  const auto is_online = [&](std::size_t at) {
+    return text_of(node.dump()["peers"][static_cast<rapidjson::SizeType>(at)], "state") == "online";
+  };
+  REQUIRE(eventually([&] { return is_online(0) && is_online(1); }));
+  source.write("big", content);
+  CHECK(eventually([&] { return node.holds("big", content); }, Seconds{60}));
+  CHECK(sent > 0);
+}
