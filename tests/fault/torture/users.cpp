@@ -12,6 +12,7 @@ namespace fs = std::filesystem;
 constexpr unsigned kPaths = 60;
 /// Every so many writes a file of several blocks, which is resumed after a death.
 constexpr unsigned kLargeEach = 40;
+constexpr std::size_t kLarge = 1'000'000;
 
 bool is_conflict_copy(const std::string& path) { return path.find(".conflict-") != path.npos; }
 
@@ -20,8 +21,17 @@ bool is_conflict_copy(const std::string& path) { return path.find(".conflict-") 
 std::string Users::content() {
   ++written_;
   const std::string head = "content " + std::to_string(written_) + "\n";
-  if (written_ % kLargeEach == 0) return head + random_bytes(3'000'000 + pick(2'000'000), written_);
+  if (written_ % kLargeEach == 0) return large_content(head);
   return head + random_bytes(pick(8) == 0 ? 0 : pick(9000), written_);
+}
+
+/// Announced before it is hashed, made of an old version, or copied.
+std::string Users::large_content(const std::string& head) {
+  const unsigned kind = large_.empty() ? 0 : pick(4);
+  if (kind == 0) large_ = head + random_bytes((16u << 20) + pick(2'000'000), written_);
+  if (kind == 1) large_ = head + random_bytes(3'000'000 + pick(2'000'000), written_);
+  if (kind == 2) large_.insert(pick(static_cast<unsigned>(large_.size())), head);
+  return large_;
 }
 
 std::string Users::own_path(std::size_t user) {
@@ -52,8 +62,11 @@ void Users::make_many(int count) {
   for (int i = 0; i < count; ++i) write(user, folder + "/f" + std::to_string(i));
 }
 
-void Users::write(std::size_t user, const std::string& path) {
+void Users::write(std::size_t user, std::string path) {
   std::string text = content();
+  // So that often one large file takes another's place.
+  if (text.size() > kLarge && path[0] != 'c')
+    path = path.substr(0, 2) + "large" + std::to_string(pick(2));
   // As editors do: whole files, so that no state between two is anybody's content.
   const std::string temporary = nodes_[user]->share("") + "../half-written-" + std::to_string(user);
   nodes_[user]->write("../half-written-" + std::to_string(user), text);

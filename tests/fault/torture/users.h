@@ -32,15 +32,17 @@ class Users {
   }
 
  private:
-  void write(std::size_t user, const std::string& path);
+  void write(std::size_t user, std::string path);
   void remove(std::size_t user, const std::string& path);
   void rename(std::size_t user, const std::string& from);
   std::string own_path(std::size_t user);
   std::string content();
+  std::string large_content(const std::string& head);
 
   std::vector<Node*> nodes_;
   std::mt19937 random_;
   unsigned written_ = 0;
+  std::string large_;  ///< written last
   std::map<std::string, std::string> own_;     ///< what is in `a` and `b`, by path
   std::map<std::string, std::string> shared_;  ///< what was written last into `c`, by path
 };
