@@ -25,6 +25,10 @@ struct Answer {
   std::uint64_t rest_bytes = 0;  ///< of the data, beyond the first piece
 };
 
+Answer refuse(const wire::Request& request, wire::Code code, std::string message);
+/// Whether that is the version of which a request has the stamp.
+bool is_of(const Entry& entry, const VersionCounter& stamp);
+
 /// Answers get_file for one connection. Keeps the file that was asked for last open.
 class FileServer {
  public:
