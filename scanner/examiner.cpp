@@ -10,7 +10,6 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/share/cut.h"
-#include "common/share/hash.h"
 #include "common/share/marker.h"
 #include "common/share/partial.h"
 #include "common/sync/copy.h"
@@ -24,6 +23,8 @@ namespace {
 constexpr std::size_t kPathsAThread = 8;
 /// What takes some 10 ms to hash is on its way to the peers meanwhile, in bytes.
 constexpr std::uint64_t kWorthAnnouncing = 16u << 20;
+/// … and holds up nothing else.
+constexpr std::uint64_t kLarge = kWorthAnnouncing;
 
 }  // namespace
 
@@ -35,7 +36,9 @@ Examiner::Examiner(RoleContext& context, const share::Share& share, const share:
       rules_{rules},
       announce_{std::move(announce)},
       index_{index_text(instance_.store.index_id())},
-      adopter_{instance_.store.adopter()} {}
+      adopter_{instance_.store.adopter()},
+      large_files_{share_, instance_.settings.hash_threads,
+                   [this] { return context_.stopping(); }} {}
 
 void Examiner::begin_adoption() {
   const std::string occasion = fmt::format("{} {}", instance_.store.last_sequence(), wall_ms());
@@ -174,7 +177,7 @@ Examiner::Finding Examiner::look_at(const std::string& path, const Moves& moves)
 }
 
 Examiner::Finding Examiner::look_at_ignored(const std::string& path) const {
-  if (is_the_downloaders(path)) return {Outcome::restless, {}, {}};
+  if (is_the_downloaders(path)) return {Outcome::claimed, {}, {}};
   const auto record = instance_.dictionary.find(path);
   const bool is_known = record && !record->entry.deleted;
   return {is_known ? Outcome::ignored : Outcome::unchanged, {}, {}};
@@ -183,18 +186,16 @@ Examiner::Finding Examiner::look_at_ignored(const std::string& path) const {
 Examiner::Finding Examiner::look_at_missing(const std::string& path) const {
   // The ticket first: when it is gone, what it brought is in the dictionary. Also where nothing is
   // recorded yet: what was put in place and moved away at once will be.
-  if (is_the_downloaders(path)) return {Outcome::restless, {}, {}};
+  if (is_the_downloaders(path)) return {Outcome::claimed, {}, {}};
   const auto record = instance_.dictionary.find(path);
-  auto gone = sync::found_missing(record ? &*record : nullptr, finder());
+  auto gone = sync::found_missing(record ? &*record : nullptr, finder(wall_ms()));
   if (!gone) return {};
   return {Outcome::written, sync::Change{std::move(*gone), record->sequence}, {}};
 }
 
-sync::Finder Examiner::finder() const {
-  return {.writer = instance_.writer,
-          .adopter = adopter_,
-          .now_ms = wall_ms(),
-          .forgotten = forgotten_};
+sync::Finder Examiner::finder(std::uint64_t now_ms) const {
+  return {
+      .writer = instance_.writer, .adopter = adopter_, .now_ms = now_ms, .forgotten = forgotten_};
 }
 
 /// True where the file is what its ticket brought, or would bring: the downloader, which may wait
@@ -239,36 +240,6 @@ std::optional<Record> Examiner::origin_of(const std::string& path, const share::
   return std::nullopt;
 }
 
-Result<Sha256> Examiner::hash(const std::string& path, const share::FileStat& stat,
-                              std::string* blocks) {
-  auto fd = share_.open_file(path);
-  if (!fd) return fd.error();
-  const auto beat = [this] {
-    context_.beat();
-    return !context_.stopping();
-  };
-  auto before = share::stat_fd(fd.value().get());
-  Result<std::vector<share::Block>> cut{std::vector<share::Block>{}};
-  std::jthread cutter;
-  if (blocks != nullptr) {
-    cutter = std::jthread{[&] { cut = share::cut_file(fd.value().get(), stat.size, 1, beat); }};
-  }
-  auto hash = share::hash_file(fd.value().get(), beat);
-  if (cutter.joinable()) cutter.join();
-  auto after = share::stat_fd(fd.value().get());
-  const auto named = [&](const Error& error) {
-    return Error{error.code, error.operation, path, error.advice};
-  };
-  if (!hash) return named(hash.error());
-  if (!before) return named(before.error());
-  if (!after) return named(after.error());
-  if (!(before.value() == stat) || !(after.value() == stat)) {
-    return os_error(share::kChangedMeanwhile, "hash", path);
-  }
-  if (blocks != nullptr && cut) *blocks = share::encode_blocks(cut.value());
-  return hash;
-}
-
 /// Not where the peers may need less than all of it: they have an old version, or perhaps a file
 /// that this is a copy of. Nor while the hash may say that it is nobody's change.
 bool Examiner::is_worth_announcing(const std::string& path, const Record* known,
@@ -278,43 +249,69 @@ bool Examiner::is_worth_announcing(const std::string& path, const Record* known,
          !instance_.store.has_size(stat.size);
 }
 
+Examiner::Finding Examiner::have_hashed(const std::string& path, const share::FileStat& stat,
+                                        const Record* known, bool cuts) {
+  if (large_files_.is_asked(path)) return {Outcome::hashing, {}, {}};
+  LargeFiles::Wish wish{.path = path, .stat = stat, .cuts = cuts, .now_ms = wall_ms()};
+  wish.announced = is_worth_announcing(path, known, stat);
+  if (wish.announced) {
+    announce_(sync::found_file(known, path, stat, std::nullopt, finder(wish.now_ms)).entry);
+  }
+  large_files_.ask(std::move(wish));
+  return {Outcome::hashing, {}, {}};
+}
+
 Examiner::Finding Examiner::look_at_file(const std::string& path, const share::FileStat& stat,
                                          const Moves& moves) {
+  const bool is_large = stat.size >= kLarge;
+  auto hashed = is_large ? large_files_.take(path) : std::nullopt;
   const bool downloaders = is_the_downloaders(path);  // asked before the record, as above
   const auto record = instance_.dictionary.find(path);
   if (record && share::is_unchanged(stat, *record) && stat.mode == record->entry.mode) return {};
-  if (downloaders) return {Outcome::restless, {}, {}};
+  if (downloaders) return {Outcome::claimed, {}, {}};
 
   const Record* known = record ? &*record : nullptr;
-  const sync::Finder now = finder();  // what is announced is what is recorded
   const auto origin = origin_of(path, stat, moves);
-  const bool announces = !origin && is_worth_announcing(path, known, stat);
-  if (announces) {
-    announce_(sync::found_file(known, path, stat, std::nullopt, now).entry);
-  }
   // Of a new version the peers have the old one, and fetch only the blocks that it has not.
   const bool cuts = record && !record->entry.deleted && stat.size > share::kWorthCutting;
+  if (hashed && !(hashed->wish.stat == stat)) hashed.reset();
+  if (is_large && !origin && !hashed) return have_hashed(path, stat, known, cuts);
+
   std::string blocks;
-  const auto found = origin ? *origin->entry.hash : hash(path, stat, cuts ? &blocks : nullptr);
+  Result<Sha256> found{Sha256{}};
+  if (origin) {
+    found = *origin->entry.hash;
+  } else if (hashed) {
+    found = std::move(hashed->hash);
+    blocks = std::move(hashed->blocks);
+  } else {
+    found = hash_as_it_is(share_, path, stat, cuts ? &blocks : nullptr, [this] {
+      context_.beat();
+      return !context_.stopping();
+    });
+  }
+  const bool announced = hashed && hashed->wish.announced;
   if (!found) {
     const int code = found.error().code.value();
     const bool passes = code == ENOENT || code == ECANCELED || code == share::kChangedMeanwhile;
     Finding failed = passes ? Finding{Outcome::restless, {}, {}} : unreadable(path, found.error());
-    failed.announced = announces;
+    failed.announced = announced;
     return failed;
   }
   note_readable(path);
-  sync::Change change{sync::found_file(known, path, stat, found.value(), now),
+  // What was announced is what is recorded.
+  const std::uint64_t now_ms = hashed ? hashed->wish.now_ms : wall_ms();
+  sync::Change change{sync::found_file(known, path, stat, found.value(), finder(now_ms)),
                       known != nullptr ? known->sequence : 0};
   sync::Here here{.record = known, .standing = sync::Standing::other, .hash = found.value()};
   here.set_file(stat);
-  if (leave_placed(path, here)) return {Outcome::restless, {}, {}};
+  if (leave_placed(path, here)) return {Outcome::claimed, {}, {}};
   return {.outcome = Outcome::written,
           .change = std::move(change),
           .seen = stat,
           .moved_from = origin ? origin->entry.path : std::string{},
           .blocks = std::move(blocks),
-          .announced = announces};
+          .announced = announced};
 }
 
 }  // namespace lefting::scanner

@@ -14,6 +14,7 @@
 #include "common/sync/index.h"
 #include "common/sync/observe.h"
 #include "common/sync/plan.h"
+#include "scanner/large_files.h"
 #include "scanner/moves.h"
 
 namespace lefting::scanner {
@@ -22,10 +23,12 @@ namespace lefting::scanner {
 enum class Outcome {
   unchanged,  ///< as recorded
   written,    ///< a new version was recorded
-  restless,   ///< it changed while it was hashed, or the downloader is at it: look again
+  restless,   ///< it changed while it was hashed: look again
+  claimed,    ///< the downloader is at it: look again soon
   gone,       ///< nothing stands there any more; not recorded yet
   ignored,    ///< recorded, and not to be synced any more
   unreadable,
+  hashing,  ///< it is large: look again when its hash has come (Examiner::large_files())
 };
 
 /// Looks closely at paths that seem changed: hashes them and records new versions. Hashing is
@@ -58,6 +61,8 @@ class Examiner {
   /// StoreError.
   std::vector<Outcome> record(std::vector<Finding> findings, Deletions deletions);
 
+  LargeFiles& large_files() { return large_files_; }
+
   /// Errors: the share is not what the index was made of; then nothing in it is gone.
   Status check_share() const;
 
@@ -79,13 +84,14 @@ class Examiner {
   Finding look_at(const std::string& path, const Moves& moves);
   Finding look_at_ignored(const std::string& path) const;
   Finding look_at_missing(const std::string& path) const;
+  /// Has it hashed, and tells the peers of it where they may fetch it meanwhile.
+  Finding have_hashed(const std::string& path, const share::FileStat& stat, const Record* known,
+                      bool cuts);
   Finding look_at_file(const std::string& path, const share::FileStat& stat, const Moves& moves);
-  /// `blocks`  null: it is not cut.
-  Result<Sha256> hash(const std::string& path, const share::FileStat& stat, std::string* blocks);
   /// The record of the file that was renamed to `path`, if it is untouched.
   std::optional<Record> origin_of(const std::string& path, const share::FileStat& stat,
                                   const Moves& moves) const;
-  sync::Finder finder() const;
+  sync::Finder finder(std::uint64_t now_ms) const;
   bool is_worth_announcing(const std::string& path, const Record* known,
                            const share::FileStat& stat) const;
   /// The changes to be recorded, in their order; what becomes of the other findings is noted in
@@ -102,6 +108,7 @@ class Examiner {
   std::uint64_t forgotten_ = 0;
   std::mutex mutex_;
   std::set<std::string> unreadable_;  ///< what was said to be; guarded by mutex_
+  LargeFiles large_files_;            // last: its threads use the others
 };
 
 }  // namespace lefting::scanner

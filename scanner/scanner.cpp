@@ -26,6 +26,20 @@ constexpr std::chrono::seconds kBadShare{10};
 /// The heartbeat must come every 10 s.
 constexpr milliseconds kLongestWait{8000};
 
+/// At first after kSettle, and each time after twice as long, up to this. Nothing: not by time.
+std::optional<milliseconds> look_again_within(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::restless:
+      return kLongestSettle;
+    case Outcome::claimed:
+      return kSettle;
+    case Outcome::unreadable:
+      return kLongestUnread;
+    default:
+      return std::nullopt;
+  }
+}
+
 }  // namespace
 
 Scanner::Scanner(RoleContext& context, share::Share share)
@@ -61,16 +75,35 @@ void Scanner::run() {
 void Scanner::wait() {
   Deadline until = std::min(next_traversal_, deadline_in(kLongestWait));
   until = std::min({until, restless_.due(), unread_.due(), brake_.due()});
-  std::array<pollfd, 3> fds = {
+  std::array<pollfd, 4> fds = {
       pollfd{.fd = context_.stop_fd(), .events = POLLIN, .revents = 0},
       pollfd{.fd = instance_.wakes.scanner.fd(), .events = POLLIN, .revents = 0},
-      pollfd{.fd = watcher_.fd(), .events = POLLIN, .revents = 0}};
+      pollfd{.fd = watcher_.fd(), .events = POLLIN, .revents = 0},
+      pollfd{.fd = examiner_.large_files().fd(), .events = POLLIN, .revents = 0}};
   poll_fds(fds, poll_timeout(until));
   if (fds[1].revents != 0) {
     instance_.wakes.scanner.drain();
     news_.tell();
   }
   if (fds[2].revents != 0) take_events();
+  if (fds[3].revents != 0) take_hashed();
+}
+
+void Scanner::take_hashed() {
+  for (std::string& path : examiner_.large_files().take_done()) suspect(std::move(path));
+  examine_suspects();
+}
+
+/// Who has asked for a traversal wants to see what it found.
+void Scanner::await_large_files() {
+  std::array<pollfd, 2> fds = {
+      pollfd{.fd = context_.stop_fd(), .events = POLLIN, .revents = 0},
+      pollfd{.fd = examiner_.large_files().fd(), .events = POLLIN, .revents = 0}};
+  while (!examiner_.large_files().is_idle() && !context_.stopping()) {
+    context_.beat();
+    poll_fds(fds, static_cast<int>(kLongestWait.count()));
+    take_hashed();
+  }
 }
 
 void Scanner::take_events() {
@@ -130,6 +163,8 @@ void Scanner::traverse_all() {
   scan_ = std::max<std::uint32_t>(1, static_cast<std::uint32_t>(words_.begun.load()));
   traverse("");
   examine_suspects();
+  const bool is_awaited = asked > words_.answered.load() || examiner_.is_adopting();
+  if (is_awaited || rules_are_new_) await_large_files();
   if (!context_.stopping() && examiner_.check_share()) {
     find_missing();
     if (!context_.stopping()) {
@@ -345,14 +380,13 @@ void Scanner::examine(std::vector<std::string> paths, Examiner::Deletions deleti
       continue;
     }
     brake_.remove(paths[i]);
+    news |= outcomes[i] == Outcome::written;
     if (outcomes[i] == Outcome::ignored) to_forget_.push_back(paths[i]);
-    if (outcomes[i] != Outcome::restless && outcomes[i] != Outcome::unreadable) {
+    if (const auto longest = look_again_within(outcomes[i])) {
+      restless_.put_off(paths[i], now, *longest);
+    } else {
       restless_.erase(paths[i]);
-      news |= outcomes[i] == Outcome::written;
-      continue;
     }
-    restless_.put_off(paths[i], now,
-                      outcomes[i] == Outcome::unreadable ? kLongestUnread : kLongestSettle);
   }
   if (announced || news) instance_.wakes.listener.signal();  // peers may wait for a hash
   if (news) news_.tell();

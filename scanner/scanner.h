@@ -30,6 +30,8 @@ class Scanner {
   void wait();
   void take_events();
   void take_event(const Event& event);
+  void take_hashed();
+  void await_large_files();
   void look_again_at_the_restless();
   void traverse_all();
   std::chrono::seconds period() const;

@@ -2,6 +2,9 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <set>
 
 #include "common/base/clock.h"
 #include "tests/integration/node.h"
@@ -162,4 +165,23 @@ TEST_CASE("announce: a large new file is told twice, first without its hash") {
     return text.substr(text.find("version"), 40);
   };
   CHECK(version_of(told[0]) == version_of(told[1]));
+}
+
+TEST_CASE("announce: while a large file is hashed small ones are recorded, and a stop is quick") {
+  Node node{true};
+  node.start({});
+  { std::ofstream{node.share("../large")}; }
+  std::filesystem::resize_file(node.share("../large"), std::uint64_t{16} << 30);  // sparse
+  std::filesystem::rename(node.share("../large"), node.share("large"));
+  node.write("small", "one");
+  const auto paths = [&] {
+    std::set<std::string> out;
+    const auto dump = node.dump();
+    for (const auto& file : dump["files"].GetArray()) out.insert(text_of(file, "path"));
+    return out;
+  };
+  REQUIRE(eventually([&] { return paths().contains("small"); }));
+  CHECK_FALSE(paths().contains("large"));
+  node.stop();
+  CHECK_FALSE(paths().contains("large"));
 }

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "common/share/hash.h"
 #include "common/share/marker.h"
 #include "common/sync/version.h"
 #include "tests/unit/instance_fixture.h"
@@ -18,9 +19,10 @@ namespace {
 
 class Fixture : public test::InstanceFixture {
  public:
+  Pipe stop = make_pipe();
   std::unique_ptr<Instance> instance = attach(state::Role::scanner);
   RoleContext context{*instance, &state::role_slot(instance->segment, state::Role::scanner),
-                      stop_.read_end.get(), UniqueFd{}};
+                      stop.read_end.get(), UniqueFd{}};
   share::Share share = open_share(*instance);
   share::IgnoreRules rules{"*.tmp"};
   scanner::Moves moves;
@@ -34,8 +36,19 @@ class Fixture : public test::InstanceFixture {
   void write(const std::string& path, const std::string& text) const {
     std::ofstream{at(path)} << text;
   }
+  std::string content(const std::string& path) const {
+    std::ifstream in{at(path), std::ios::binary};
+    return {std::istreambuf_iterator<char>{in}, {}};
+  }
   Outcome examine(const std::string& path) {
-    return examiner.record(examiner.look({path}, moves), Examiner::Deletions::record)[0];
+    for (;;) {
+      const Outcome outcome =
+          examiner.record(examiner.look({path}, moves), Examiner::Deletions::record)[0];
+      if (outcome != Outcome::hashing) return outcome;
+      pollfd done{.fd = examiner.large_files().fd(), .events = POLLIN, .revents = 0};
+      REQUIRE(poll_fds({&done, 1}, 10'000) == 1);
+      CHECK(examiner.large_files().take_done() == std::vector<std::string>{path});
+    }
   }
   bool knows(const std::string& path) {
     const auto record = instance->dictionary.find(path);
@@ -52,9 +65,6 @@ class Fixture : public test::InstanceFixture {
     REQUIRE(instance->tickets.put({ticket}).ok());
     REQUIRE(instance->tickets.checkout(1, 1, 0).size() == 1);
   }
-
- private:
-  Pipe stop_ = make_pipe();
 };
 
 }  // namespace
@@ -95,10 +105,10 @@ TEST_CASE_FIXTURE(Fixture, "examiner: where the downloader is at work nothing is
   auto findings = examiner.look({"f"}, moves);
   wish_for("f");
   CHECK(examiner.record(std::move(findings), Examiner::Deletions::record)[0] == Outcome::restless);
-  CHECK(examine("f") == Outcome::restless);
+  CHECK(examine("f") == Outcome::claimed);
   SUBCASE("also what was moved away before it was recorded") {
     fs::remove(at("f"));
-    CHECK(examine("f") == Outcome::restless);
+    CHECK(examine("f") == Outcome::claimed);
   }
   CHECK_FALSE(instance->dictionary.find("f"));
 }
@@ -113,7 +123,7 @@ TEST_CASE_FIXTURE(Fixture, "examiner: what is ignored is not recorded, and not g
   fs::remove(at("f.tmp"));
   CHECK(examine("f.tmp") == Outcome::ignored);
   wish_for("f.tmp");
-  CHECK(examine("f.tmp") == Outcome::restless);
+  CHECK(examine("f.tmp") == Outcome::claimed);
 }
 
 TEST_CASE_FIXTURE(Fixture, "examiner: what a waiting ticket wanted is the downloader's to record") {
@@ -139,7 +149,7 @@ TEST_CASE_FIXTURE(Fixture, "examiner: what a waiting ticket wanted is the downlo
   }
   REQUIRE(instance->tickets.put({ticket}).ok());
   REQUIRE(instance->tickets.put_off("f", ticket.id, 500, {Cause::no_space, "no space"}));
-  CHECK(examine("f") == Outcome::restless);
+  CHECK(examine("f") == Outcome::claimed);
   CHECK(instance->tickets.find("f")->state == state::TicketState::queued);
   REQUIRE(instance->tickets.put_off("f", ticket.id, state::kNoRetry, {Cause::no_source, "none"}));
   write("f", "a user's");
@@ -236,6 +246,36 @@ TEST_CASE_FIXTURE(Fixture, "examiner: a large new file is announced as what is r
   }
   CHECK(examine("large") != Outcome::unreadable);
   CHECK(announced.size() == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "examiner: a large file is hashed beside all else, as it is at its end") {
+  write("large", std::string(17u << 20, 'x'));
+  const auto look = [&](const std::string& path) {
+    return examiner.look({path}, moves)[0].outcome;
+  };
+  CHECK(look("large") == Outcome::hashing);
+  CHECK_FALSE(examiner.large_files().is_idle());
+  write("small", "one");
+  CHECK(examine("small") == Outcome::written);
+  SUBCASE("changed meanwhile") {
+    write("large", std::string(17u << 20, 'y'));
+    const Outcome outcome = examine("large");
+    CHECK((outcome == Outcome::restless || outcome == Outcome::written));
+  }
+  SUBCASE("gone meanwhile") {
+    fs::remove(at("large"));
+    CHECK(examine("large") == Outcome::unchanged);
+    CHECK_FALSE(knows("large"));
+    return;
+  }
+  CHECK(examine("large") != Outcome::restless);
+  share::Hasher hasher;
+  const std::string now = content("large");
+  hasher.add(std::as_bytes(std::span{now}));
+  const auto known = instance->dictionary.find("large");
+  REQUIRE(known.has_value());
+  CHECK(*known->entry.hash == hasher.finish());
 }
 
 TEST_CASE_FIXTURE(Fixture, "examiner: rules that nobody could read are told to nobody") {

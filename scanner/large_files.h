@@ -1,0 +1,81 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/base/os.h"
+#include "common/base/result.h"
+#include "common/share/share.h"
+
+namespace lefting::scanner {
+
+/// Hashes a file of the share, which must be as `stat` says before and after it (EBUSY otherwise).
+/// `blocks`: it is cut beside that, and they are put there, encoded; null: it is not cut.
+/// `beat`: called at least every 1 MiB; false ends the work (ECANCELED).
+Result<Sha256> hash_as_it_is(const share::Share& share, const std::string& path,
+                             const share::FileStat& stat, std::string* blocks,
+                             const std::function<bool()>& beat);
+
+/// Hashes large files on threads of its own, so that nothing else waits for that. Any thread may
+/// call.
+class LargeFiles {
+ public:
+  struct Wish {
+    std::string path;
+    share::FileStat stat;
+    bool cuts = false;
+    bool announced = false;    ///< the asker has told the peers
+    std::uint64_t now_ms = 0;  ///< wall clock when it was asked for
+  };
+  struct Hashed {
+    Wish wish;
+    Result<Sha256> hash{Sha256{}};
+    std::string blocks;  ///< empty: not cut
+  };
+
+  /// `is_ending`: asked by its threads whether to give up. All must outlive it.
+  LargeFiles(const share::Share& share, std::size_t threads, std::function<bool()> is_ending);
+  ~LargeFiles();
+
+  /// False: it is asked for already; then that is gone on with.
+  bool ask(Wish wish);
+  bool is_asked(const std::string& path) const;
+  /// What has come of it, once; nothing where nothing has.
+  std::optional<Hashed> take(const std::string& path);
+
+  /// Readable when there may be something in take_done().
+  int fd() const { return done_.fd(); }
+  /// Paths whose hash has come since the last call.
+  std::vector<std::string> take_done();
+  /// Nothing is asked for, and nothing done but not in take_done() yet.
+  bool is_idle() const;
+
+ private:
+  void work();
+
+  const share::Share& share_;
+  std::function<bool()> is_ending_;
+  EventFd done_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  // Guarded by mutex_.
+  bool stop_ = false;
+  std::deque<Wish> wishes_;
+  std::map<std::string, Hashed> hashed_;
+  std::vector<std::string> asked_;  ///< what is in wishes_ or being hashed
+  std::vector<std::string> news_;   ///< for take_done()
+
+  std::vector<std::jthread> threads_;  // last: they use the others
+};
+
+}  // namespace lefting::scanner
