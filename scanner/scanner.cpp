@@ -90,8 +90,11 @@ void Scanner::wait() {
 }
 
 void Scanner::take_hashed() {
-  for (std::string& path : examiner_.large_files().take_done()) suspect(std::move(path));
+  const std::vector<std::string> paths = examiner_.large_files().take_done();
+  for (const std::string& path : paths) suspect(path);
   examine_suspects();
+  // What is gone by now, or the downloader's, has no use for its hash.
+  for (const std::string& path : paths) static_cast<void>(examiner_.large_files().take(path));
 }
 
 /// Who has asked for a traversal wants to see what it found.
