@@ -128,7 +128,7 @@ void Batch::fetch_from(int slot, const std::vector<Job*>& jobs) {
   }
   Pipeline pipeline{site_, *connection.value(), instance_.settings.compress};
   Status fetched = begin_deltas(pipeline, jobs);
-  if (fetched) fetched = fetch_blocks(pipeline, *connection.value(), jobs);
+  if (fetched) fetched = fetch_blocks(pipeline, jobs);
   for (Job* job : jobs) {
     const Status written = job->writer ? job->writer->settle() : Status{};
     if (!written) site_.give_up(*job, written);
@@ -154,10 +154,9 @@ void Batch::fetch_from(int slot, const std::vector<Job*>& jobs) {
   }
 }
 
-Status Batch::fetch_blocks(Pipeline& pipeline, net::Connection& connection,
-                           const std::vector<Job*>& jobs) {
+Status Batch::fetch_blocks(Pipeline& pipeline, const std::vector<Job*>& jobs) {
   Swarm swarm{context_, site_, sources_};
-  if (jobs.size() == 1 && swarm.is_worth(*jobs[0])) return swarm.fetch(*jobs[0], connection);
+  if (jobs.size() == 1 && swarm.is_worth(*jobs[0])) return swarm.fetch(*jobs[0], pipeline);
   return pipeline.fetch(jobs);
 }
 

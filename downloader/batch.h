@@ -28,8 +28,7 @@ class Batch {
   void leave_out(Job& job);
   void fetch_all();
   void fetch_from(int slot, const std::vector<Job*>& jobs);
-  Status fetch_blocks(Pipeline& pipeline, net::Connection& connection,
-                      const std::vector<Job*>& jobs);
+  Status fetch_blocks(Pipeline& pipeline, const std::vector<Job*>& jobs);
   /// Asks how new versions can be made of old ones. Errors: the connection's.
   Status begin_deltas(Pipeline& pipeline, const std::vector<Job*>& jobs);
   /// Asks for the hashes of what was announced without. Errors: the connection's.

@@ -21,7 +21,6 @@ constexpr std::uint64_t kMostWindow = 32u << 20;
 constexpr std::uint64_t kBytesAMicrosecond = 250;
 constexpr std::size_t kWindowRequests = 64;
 constexpr milliseconds kReplyWait{30000};
-constexpr milliseconds kMemberWait{5000};
 constexpr std::uint64_t kWorthAskingAgainMs = 1000;
 /// A source that has refused so often, over some 16 s, has lost what it offered.
 constexpr std::uint32_t kPatience = 6;
@@ -33,6 +32,11 @@ Error unexpected(const std::string& what) {
 /// Without a hash in the request the source gives what it has: then size and mtime tell.
 bool is_other_version(const wire::Reply& reply, const Entry& wanted) {
   return reply.size != wanted.size || (!wanted.hash && reply.mtime_ns != wanted.mtime_ns);
+}
+
+VersionCounter stamp_of(const Job& job) {
+  const sync::Stamp stamp = sync::stamp(job.wanted().version);
+  return {stamp.device, stamp.counter};
 }
 
 void refuse_version(Job& job) {
@@ -171,10 +175,8 @@ wire::Request Pipeline::request_for(const Job& job, wire::Part part) {
   request.operation = wire::Operation::get_file;
   request.file.path = job.path();
   request.file.part = part;
-  if (part == wire::Part::have) {
-    const sync::Stamp stamp = sync::stamp(job.wanted().version);
-    request.file.stamp = VersionCounter{stamp.device, stamp.counter};
-  } else if (part != wire::Part::entry) {
+  if (part == wire::Part::have) request.file.stamp = stamp_of(job);
+  if (part == wire::Part::block || part == wire::Part::manifest) {
     request.file.hash = job.wanted().hash;
   }
   return request;
@@ -183,9 +185,7 @@ wire::Request Pipeline::request_for(const Job& job, wire::Part part) {
 std::string Pipeline::encode_next() {
   const Sent& next = sent_.back();
   wire::Request request = request_for(*next.job, wire::Part::block);
-  if (from_ == From::member) {
-    request.file.stamp = request_for(*next.job, wire::Part::have).file.stamp;
-  }
+  if (from_ == From::member) request.file.stamp = stamp_of(*next.job);
   request.file.offset = next.offset;
   request.file.length = next.length;
   request.file.accepts_zstd = compress_;

@@ -19,6 +19,8 @@ namespace lefting::downloader {
 class Pipeline {
  public:
   using Blocks = std::vector<std::uint64_t>;
+  /// Nobody waits long for who only helps.
+  static constexpr milliseconds kMemberWait{5000};
   enum class From {
     source,  ///< a peer that has the whole file
     member,  ///< one that is fetching it too: what it refuses is no fault of the job's

@@ -20,8 +20,6 @@ constexpr std::size_t kFirstAlone = 2;
 constexpr std::size_t kMostAlone = 512;
 /// So many blocks of the others' parts at once from the source: they are about to come from them.
 constexpr std::size_t kOfTheirs = 2;
-/// Nobody waits long for who only helps.
-constexpr milliseconds kMemberWait{5000};
 constexpr int kMostFailures = 3;
 /// A member that is so much slower than the source is no help.
 constexpr std::uint64_t kSlow = 8;
@@ -48,10 +46,9 @@ bool Swarm::is_worth(const Job& job) const {
          (instance_.peers.online_mask() & ~job.view.ticket.sources) != 0;
 }
 
-Status Swarm::fetch(Job& job, net::Connection& connection) {
+Status Swarm::fetch(Job& job, Pipeline& source) {
   got_ = job.done;
   gather(job);
-  Pipeline source{site_, connection, instance_.settings.compress};
   const std::size_t round = std::max<std::size_t>(
       1, std::max(kRound, 2 * source.window()) / block_bytes(job.wanted().size));
   std::size_t alone = kFirstAlone;
@@ -92,7 +89,7 @@ void Swarm::ask(const Job& job) {
     member.is_asked = true;
     if (!sent) drop(member, sent.error());
   }
-  std::erase_if(members_, [](const Member& member) { return member.connection == nullptr; });
+  forget_dropped();
 }
 
 void Swarm::hear(const Job& job) {
@@ -105,11 +102,11 @@ void Swarm::hear(const Job& job) {
       drop(member, has.error());
     }
   }
-  std::erase_if(members_, [](const Member& member) { return member.connection == nullptr; });
+  forget_dropped();
 }
 
 Result<std::vector<std::uint8_t>> Swarm::hear_one(const Job& job, Member& member) const {
-  const auto frame = member.connection->receive(kMemberWait);
+  const auto frame = member.connection->receive(Pipeline::kMemberWait);
   if (!frame) return frame.error();
   const auto reply = wire::decode_reply(frame.value().header);
   if (!reply) return reply.error();
@@ -138,7 +135,7 @@ std::size_t Swarm::fetch_from_members(Job& job, std::size_t most) {
     if (blocks.empty() || job.stage != Job::Stage::fetch) continue;
     came += fetch_from_member(job, member, blocks);
   }
-  std::erase_if(members_, [](const Member& member) { return member.connection == nullptr; });
+  forget_dropped();
   return came;
 }
 
@@ -216,6 +213,10 @@ void Swarm::drop(Member& member, const Error& why) {
   log_info("peer {}: {}", member.slot, why.text());
   sources_.drop(member.slot, why, false);
   member.connection = nullptr;
+}
+
+void Swarm::forget_dropped() {
+  std::erase_if(members_, [](const Member& member) { return member.connection == nullptr; });
 }
 
 }  // namespace lefting::downloader

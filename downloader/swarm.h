@@ -23,8 +23,8 @@ class Swarm {
 
   /// Whether others may be fetching the job's file too.
   bool is_worth(const Job& job) const;
-  /// As Pipeline::fetch(), from the source at the other end of `connection`.
-  Status fetch(Job& job, net::Connection& connection);
+  /// As Pipeline::fetch() of `source`, and from those peers.
+  Status fetch(Job& job, Pipeline& source);
 
  private:
   using Blocks = Pipeline::Blocks;
@@ -63,6 +63,7 @@ class Swarm {
   Blocks choose(const Job& job, std::size_t most,
                 const std::function<bool(std::uint64_t)>& take) const;
   void drop(Member& member, const Error& why);
+  void forget_dropped();
 
   RoleContext& context_;
   Instance& instance_;

@@ -55,6 +55,13 @@ Answer refuse(const wire::Request& request, wire::Code code, std::string message
   return answer;
 }
 
+Answer answer_to(const wire::Request& request) {
+  Answer answer;
+  answer.reply.operation = "get_file";
+  answer.reply.id = request.id;
+  return answer;
+}
+
 FileServer::FileServer(Instance& instance, const share::Share& share, NewRecords& new_records)
     : instance_{instance}, share_{share}, new_records_{new_records} {}
 
@@ -83,9 +90,7 @@ Answer FileServer::answer_manifest(const wire::Request& request) {
   }
   const auto stored = instance_.store.find_manifest(*record->entry.hash, share::kCutRule);
   if (!stored) return refuse(request, wire::Code::not_found, "this file has not been cut");
-  Answer answer;
-  answer.reply.operation = "get_file";
-  answer.reply.id = request.id;
+  Answer answer = answer_to(request);
   answer.reply.hash = record->entry.hash;
   answer.reply.cut = share::kCutRule;
   answer.reply.blocks = stored->size() / share::kEncodedBlock;
@@ -166,7 +171,7 @@ Answer FileServer::answer_block(const wire::Request& request) {
 Answer FileServer::begin_block(const wire::Request& request, const std::optional<Record>& record) {
   const wire::GetFile& wanted = request.file;
   const std::uint64_t length = std::min(wanted.length, serving_.size - wanted.offset);
-  Answer answer;
+  Answer answer = answer_to(request);
   // Only what is in memory as a whole can be compressed.
   const std::uint64_t first = wanted.accepts_zstd ? kCompressedBytes : kPieceBytes;
   answer.data.resize(std::min<std::uint64_t>(length, first));
@@ -182,8 +187,6 @@ Answer FileServer::begin_block(const wire::Request& request, const std::optional
   }
   instance_.traffic().sent.fetch_add(length, std::memory_order_relaxed);
   if (wanted.accepts_zstd && answer.rest_bytes == 0) compress(answer);
-  answer.reply.operation = "get_file";
-  answer.reply.id = request.id;
   answer.reply.offset = wanted.offset;
   answer.reply.size = serving_.size;
   answer.reply.mtime_ns = serving_.mtime_ns;
@@ -229,9 +232,7 @@ Answer FileServer::answer_entry(const wire::Request& request) {
   if (!record || record->entry.deleted) {
     return refuse(request, wire::Code::not_found, "no such file");
   }
-  Answer answer;
-  answer.reply.operation = "get_file";
-  answer.reply.id = request.id;
+  Answer answer = answer_to(request);
   answer.reply.entry = record->entry;
   return answer;
 }

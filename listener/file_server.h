@@ -25,6 +25,8 @@ struct Answer {
   std::uint64_t rest_bytes = 0;  ///< of the data, beyond the first piece
 };
 
+/// One to be filled.
+Answer answer_to(const wire::Request& request);
 Answer refuse(const wire::Request& request, wire::Code code, std::string message);
 /// Whether that is the version of which a request has the stamp.
 bool is_of(const Entry& entry, const VersionCounter& stamp);

@@ -35,7 +35,7 @@ bool is_of(const Entry& entry, const VersionCounter& wanted) {
 
 Answer FileServer::answer_have(const wire::Request& request) {
   const wire::GetFile& wanted = request.file;
-  Answer answer;
+  Answer answer = answer_to(request);
   std::vector<std::uint8_t> bits;
   const auto record = instance_.dictionary.find(wanted.path);
   if (record && is_of(record->entry, *wanted.stamp)) {
@@ -51,8 +51,6 @@ Answer FileServer::answer_have(const wire::Request& request) {
     bits = std::move(ticket->ticket.done);
     bits.resize((block_count(answer.reply.size) + 7) / 8);
   }
-  answer.reply.operation = "get_file";
-  answer.reply.id = request.id;
   answer.reply.block_bytes = block_bytes(answer.reply.size);
   const auto bytes = std::as_bytes(std::span{bits});
   answer.data.assign(bytes.begin(), bytes.end());
@@ -76,7 +74,7 @@ std::optional<Answer> FileServer::answer_partial(const wire::Request& request) {
         stat && stat.value().size == entry.size && stat.value().mtime_ns == entry.mtime_ns;
     if (!is_it) return std::nullopt;
   }
-  Answer answer;
+  Answer answer = answer_to(request);
   answer.data.resize(std::min(wanted.length, entry.size - wanted.offset));
   const auto came = pread_all(fd.value().get(), answer.data, wanted.offset);
   if (!came || came.value() != answer.data.size()) return std::nullopt;
@@ -86,8 +84,6 @@ std::optional<Answer> FileServer::answer_partial(const wire::Request& request) {
   const bool is_same = has_it(after) && after->ticket.id == before->ticket.id;
   if (!is_same && !(record && is_of(record->entry, *wanted.stamp))) return std::nullopt;
   instance_.traffic().sent.fetch_add(answer.data.size(), std::memory_order_relaxed);
-  answer.reply.operation = "get_file";
-  answer.reply.id = request.id;
   answer.reply.offset = wanted.offset;
   answer.reply.size = entry.size;
   answer.reply.mtime_ns = entry.mtime_ns;

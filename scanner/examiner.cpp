@@ -21,10 +21,8 @@ namespace {
 
 /// Below this many paths a thread costs more than it helps.
 constexpr std::size_t kPathsAThread = 8;
-/// What takes some 10 ms to hash is on its way to the peers meanwhile, in bytes.
-constexpr std::uint64_t kWorthAnnouncing = 16u << 20;
-/// … and holds up nothing else.
-constexpr std::uint64_t kLarge = kWorthAnnouncing;
+/// What takes some 10 ms to hash holds up nothing else, and is on its way to the peers meanwhile.
+constexpr std::uint64_t kLargeBytes = 16u << 20;
 
 }  // namespace
 
@@ -245,7 +243,7 @@ std::optional<Record> Examiner::origin_of(const std::string& path, const share::
 bool Examiner::is_worth_announcing(const std::string& path, const Record* known,
                                    const share::FileStat& stat) const {
   const bool is_new = known == nullptr || known->entry.deleted;
-  return is_new && !adopter_ && stat.size >= kWorthAnnouncing && !instance_.tickets.find(path) &&
+  return is_new && !adopter_ && !instance_.tickets.find(path) &&
          !instance_.store.has_size(stat.size);
 }
 
@@ -263,7 +261,7 @@ Examiner::Finding Examiner::have_hashed(const std::string& path, const share::Fi
 
 Examiner::Finding Examiner::look_at_file(const std::string& path, const share::FileStat& stat,
                                          const Moves& moves) {
-  const bool is_large = stat.size >= kLarge;
+  const bool is_large = stat.size >= kLargeBytes;
   auto hashed = is_large ? large_files_.take(path) : std::nullopt;
   const bool downloaders = is_the_downloaders(path);  // asked before the record, as above
   const auto record = instance_.dictionary.find(path);

@@ -1,6 +1,5 @@
 #include "scanner/large_files.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "common/share/cut.h"
@@ -50,18 +49,16 @@ LargeFiles::~LargeFiles() {
   changed_.notify_all();
 }
 
-bool LargeFiles::ask(Wish wish) {
+void LargeFiles::ask(Wish wish) {
   const std::lock_guard lock{mutex_};
-  if (std::ranges::find(asked_, wish.path) != asked_.end()) return false;
-  asked_.push_back(wish.path);
+  asked_.insert(wish.path);
   wishes_.push_back(std::move(wish));
   changed_.notify_one();
-  return true;
 }
 
 bool LargeFiles::is_asked(const std::string& path) const {
   const std::lock_guard lock{mutex_};
-  return std::ranges::find(asked_, path) != asked_.end();
+  return asked_.contains(path);
 }
 
 std::optional<LargeFiles::Hashed> LargeFiles::take(const std::string& path) {
@@ -71,15 +68,17 @@ std::optional<LargeFiles::Hashed> LargeFiles::take(const std::string& path) {
   return std::move(node.mapped());
 }
 
-std::vector<std::string> LargeFiles::take_done() {
+std::vector<std::string> LargeFiles::done() {
   done_.drain();
   const std::lock_guard lock{mutex_};
-  return std::exchange(news_, {});
+  std::vector<std::string> paths;
+  for (const auto& [path, hashed] : hashed_) paths.push_back(path);
+  return paths;
 }
 
 bool LargeFiles::is_idle() const {
   const std::lock_guard lock{mutex_};
-  return asked_.empty() && news_.empty();
+  return asked_.empty() && hashed_.empty();
 }
 
 void LargeFiles::work() {
@@ -99,9 +98,8 @@ void LargeFiles::work() {
         hash_as_it_is(share_, wish.path, wish.stat, wish.cuts ? &hashed.blocks : nullptr, goes_on);
     lock.lock();
     const std::string path = wish.path;
-    std::erase(asked_, path);
+    asked_.erase(path);
     hashed_.insert_or_assign(path, std::move(hashed));
-    news_.push_back(path);
     done_.signal();
   }
 }

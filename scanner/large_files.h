@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -47,17 +48,17 @@ class LargeFiles {
   LargeFiles(const share::Share& share, std::size_t threads, std::function<bool()> is_ending);
   ~LargeFiles();
 
-  /// False: it is asked for already; then that is gone on with.
-  bool ask(Wish wish);
+  /// Of a path that is not asked for.
+  void ask(Wish wish);
   bool is_asked(const std::string& path) const;
-  /// What has come of it, once; nothing where nothing has.
+  /// What has come of it; it is forgotten then. Nothing where nothing has.
   std::optional<Hashed> take(const std::string& path);
 
-  /// Readable when there may be something in take_done().
+  /// Readable when a hash has come since the last call of done().
   int fd() const { return done_.fd(); }
-  /// Paths whose hash has come since the last call.
-  std::vector<std::string> take_done();
-  /// Nothing is asked for, and nothing done but not in take_done() yet.
+  /// Paths whose hash has come, and has not been taken.
+  std::vector<std::string> done();
+  /// Nothing is asked for, and nothing done.
   bool is_idle() const;
 
  private:
@@ -71,9 +72,8 @@ class LargeFiles {
   // Guarded by mutex_.
   bool stop_ = false;
   std::deque<Wish> wishes_;
+  std::set<std::string> asked_;  ///< what is in wishes_ or being hashed
   std::map<std::string, Hashed> hashed_;
-  std::vector<std::string> asked_;  ///< what is in wishes_ or being hashed
-  std::vector<std::string> news_;   ///< for take_done()
 
   std::vector<std::jthread> threads_;  // last: they use the others
 };

@@ -9,7 +9,10 @@
 
 namespace lefting {
 
-/// One device's counter in a version vector; 1 to 2^53-1.
+/// What every JSON reader takes for an integer.
+inline constexpr std::uint64_t kMaxCounter = (std::uint64_t{1} << 53) - 1;
+
+/// One device's counter in a version vector; 1 to kMaxCounter.
 struct VersionCounter {
   ShortId device;
   std::uint64_t counter = 0;

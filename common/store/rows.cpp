@@ -19,7 +19,6 @@ std::uint64_t read_number(std::string_view bytes) {
   return value;
 }
 
-constexpr std::uint64_t kMaxCounter = (std::uint64_t{1} << 53) - 1;
 constexpr std::size_t kMaxPathBytes = 4096;
 
 /// As parse_short_id has it; a store is read row by row, so this is quick.

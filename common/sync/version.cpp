@@ -6,7 +6,6 @@ namespace lefting::sync {
 
 namespace {
 
-constexpr std::uint64_t kMaxCounter = (std::uint64_t{1} << 53) - 1;
 
 /// Calls `visit(device, counter in a, counter in b)` for each device, 0 where one lacks it.
 template <class Visit>

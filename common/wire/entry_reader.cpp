@@ -10,7 +10,6 @@ namespace {
 
 constexpr std::uint64_t kMaxSize = std::numeric_limits<std::int64_t>::max();
 constexpr std::uint64_t kMaxMode = 0777;
-constexpr std::uint64_t kMaxCounter = (std::uint64_t{1} << 53) - 1;
 constexpr std::size_t kMaxDevices = 256;
 /// Brackets around an entry's fields: the list and the entry.
 constexpr int kDepthOfList = 1;

@@ -6,7 +6,6 @@ namespace lefting::wire {
 
 namespace {
 
-constexpr std::uint64_t kMaxCounter = (std::uint64_t{1} << 53) - 1;
 constexpr std::uint64_t kMaxOffset = std::numeric_limits<std::int64_t>::max();
 
 Part take_part(Fields& fields) {
