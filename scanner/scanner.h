@@ -17,6 +17,10 @@
 
 namespace lefting::scanner {
 
+/// What has just changed may change once more.
+inline constexpr milliseconds kSettle{1000};
+inline constexpr milliseconds kLongestUnread{300'000};
+
 /// The scanner: traverses the share at its start and then regularly, follows inotify in between,
 /// has changed files examined, and tells the news senders. One thread.
 class Scanner {
