@@ -68,17 +68,15 @@ std::optional<LargeFiles::Hashed> LargeFiles::take(const std::string& path) {
   return std::move(node.mapped());
 }
 
-std::vector<std::string> LargeFiles::done() {
+std::vector<std::string> LargeFiles::take_done() {
   done_.drain();
   const std::lock_guard lock{mutex_};
-  std::vector<std::string> paths;
-  for (const auto& [path, hashed] : hashed_) paths.push_back(path);
-  return paths;
+  return std::exchange(news_, {});
 }
 
 bool LargeFiles::is_idle() const {
   const std::lock_guard lock{mutex_};
-  return asked_.empty() && hashed_.empty();
+  return asked_.empty() && news_.empty();
 }
 
 void LargeFiles::work() {
@@ -100,6 +98,7 @@ void LargeFiles::work() {
     const std::string path = wish.path;
     asked_.erase(path);
     hashed_.insert_or_assign(path, std::move(hashed));
+    news_.push_back(path);
     done_.signal();
   }
 }

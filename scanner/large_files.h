@@ -54,11 +54,11 @@ class LargeFiles {
   /// What has come of it; it is forgotten then. Nothing where nothing has.
   std::optional<Hashed> take(const std::string& path);
 
-  /// Readable when a hash has come since the last call of done().
+  /// Readable when there may be something in take_done().
   int fd() const { return done_.fd(); }
-  /// Paths whose hash has come, and has not been taken.
-  std::vector<std::string> done();
-  /// Nothing is asked for, and nothing done.
+  /// Paths whose hash has come since the last call; it may have been taken already.
+  std::vector<std::string> take_done();
+  /// Nothing is asked for, and nothing done but not in take_done() yet.
   bool is_idle() const;
 
  private:
@@ -74,6 +74,7 @@ class LargeFiles {
   std::deque<Wish> wishes_;
   std::set<std::string> asked_;  ///< what is in wishes_ or being hashed
   std::map<std::string, Hashed> hashed_;
+  std::vector<std::string> news_;  ///< for take_done()
 
   std::vector<std::jthread> threads_;  // last: they use the others
 };

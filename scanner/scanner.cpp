@@ -80,7 +80,7 @@ void Scanner::wait() {
 }
 
 void Scanner::take_hashed() {
-  const std::vector<std::string> paths = examiner_.large_files().done();
+  const std::vector<std::string> paths = examiner_.large_files().take_done();
   for (const std::string& path : paths) suspect(path);
   examine_suspects();
   // What is gone by now, or the downloader's, has no use for its hash.

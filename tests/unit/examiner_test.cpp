@@ -47,7 +47,7 @@ class Fixture : public test::InstanceFixture {
       if (outcome != Outcome::hashing) return outcome;
       pollfd done{.fd = examiner.large_files().fd(), .events = POLLIN, .revents = 0};
       REQUIRE(poll_fds({&done, 1}, 10'000) == 1);
-      CHECK(examiner.large_files().done() == std::vector<std::string>{path});
+      CHECK(examiner.large_files().take_done() == std::vector<std::string>{path});
     }
   }
   bool knows(const std::string& path) {
