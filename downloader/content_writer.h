@@ -4,7 +4,6 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <deque>
 #include <exception>
 #include <functional>
@@ -41,7 +40,8 @@ class ContentWriter {
   ContentWriter(share::PartialFile& partial, std::uint64_t size_bytes, Note note);
   ~ContentWriter();
 
-  /// Room for a piece, which put() takes; until then the same. Waits until there is some.
+  /// Room for a piece, of at most a block of the file, which put() takes; until then the same.
+  /// Waits until there is some. Throws std::bad_alloc.
   std::span<std::byte> room(std::size_t bytes);
   /// The room holds this piece now. Errors: an earlier one could not be written, or noted; all
   /// after it is given up. Throws what `note` throws.
@@ -57,18 +57,21 @@ class ContentWriter {
  private:
   static constexpr std::size_t kPieces = 6;
   enum class Stage { free, taken, filled, written };
-  struct FreeBytes {
-    void operator()(std::byte* bytes) const { std::free(bytes); }
+  struct Unmap {
+    std::size_t size;
+    void operator()(std::byte* bytes) const;
   };
+  using Memory = std::unique_ptr<std::byte, Unmap>;
   struct Slot {
-    std::unique_ptr<std::byte, FreeBytes> bytes;
-    std::size_t capacity = 0;
+    std::span<std::byte> bytes;
     Stage stage = Stage::free;
     bool is_hashing = false;
     bool is_hashed = false;
     Piece piece;
   };
 
+  static Memory allocate(std::size_t size_bytes);
+  void make_room();
   void write_all();
   Result<std::uint64_t> write(const Slot& slot);
   void hash_all();
@@ -81,6 +84,7 @@ class ContentWriter {
   share::PartialFile& partial_;
   std::uint64_t size_;
   Note note_;
+  Memory memory_;            ///< of all slots, from the first piece on
   std::uint64_t dirty_ = 0;  ///< written since the last start_sync(); the writer's alone
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <new>
+#include <vector>
 
 #include "common/base/os.h"
 #include "common/net/tls.h"
@@ -10,10 +11,15 @@ namespace lefting::net {
 
 namespace {
 
+/// A send for each TLS record costs more than the encryption of the record.
+constexpr std::size_t kSendBytes = 128u << 10;
+
 /// What a BIO of ours knows; it owns this, and not the socket.
 struct SocketState {
   int fd;
-  SocketView view;
+  SocketView view = {};
+  std::vector<char> out = {};  ///< written by OpenSSL, not sent yet
+  std::size_t out_sent = 0;    ///< of these bytes
 };
 
 SocketState& state_of(BIO* bio) { return *static_cast<SocketState*>(BIO_get_data(bio)); }
@@ -40,13 +46,34 @@ int read_socket(BIO* bio, char* into, std::size_t size, std::size_t* count) {
   return report(bio, n, count, [](BIO* later) { BIO_set_retry_read(later); });
 }
 
-int write_socket(BIO* bio, const char* from, std::size_t size, std::size_t* count) {
-  const int fd = state_of(bio).fd;
-  return report(bio, retry_eintr([&] { return ::send(fd, from, size, MSG_NOSIGNAL); }), count,
-                [](BIO* later) { BIO_set_retry_write(later); });
+/// Sends what is gathered.
+bool flush(BIO* bio) {
+  SocketState& state = state_of(bio);
+  while (state.out_sent < state.out.size()) {
+    const char* const from = state.out.data() + state.out_sent;
+    const std::size_t size = state.out.size() - state.out_sent;
+    std::size_t sent = 0;
+    const ssize_t n = retry_eintr([&] { return ::send(state.fd, from, size, MSG_NOSIGNAL); });
+    if (report(bio, n, &sent, [](BIO* later) { BIO_set_retry_write(later); }) == 0) return false;
+    state.out_sent += sent;
+  }
+  state.out.clear();
+  state.out_sent = 0;
+  return true;
 }
 
-long control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
+int write_socket(BIO* bio, const char* from, std::size_t size, std::size_t* count) {
+  SocketState& state = state_of(bio);
+  BIO_clear_retry_flags(bio);
+  if (state.out.size() + size > kSendBytes && !flush(bio)) return 0;
+  state.out.insert(state.out.end(), from, from + size);
+  *count = size;
+  return 1;
+}
+
+long control(BIO* bio, int command, long, void*) {
+  return command == BIO_CTRL_FLUSH && flush(bio) ? 1 : 0;
+}
 
 int destroy(BIO* bio) {
   delete static_cast<SocketState*>(BIO_get_data(bio));
@@ -71,7 +98,7 @@ OwnedBio make_socket_bio(int fd) {
   static const OwnedMethod method = make_method();  // OpenSSL wants one that outlives every BIO
   OwnedBio bio{BIO_new(method.get())};
   if (!bio) throw std::bad_alloc{};
-  BIO_set_data(bio.get(), new SocketState{fd, {}});
+  BIO_set_data(bio.get(), new SocketState{fd});
   BIO_set_init(bio.get(), 1);
   return bio;
 }

@@ -67,7 +67,10 @@ class TlsStream final : public Connection::Stream {
         if (auto done = flush(); !done) return done;
       }
     }
-    return out_.empty() ? Status{} : flush();
+    if (!out_.empty()) {
+      if (auto done = flush(); !done) return done;
+    }
+    return send_gathered();
   }
 
   bool pending() const override { return SSL_has_pending(ssl_.get()) == 1; }
@@ -134,6 +137,20 @@ class TlsStream final : public Connection::Stream {
       if (!step) return step.error();
       const auto until = deadline_in(timeouts.progress);
       if (auto ready = wait(step.value().wait_for, until); !ready) return ready;
+    }
+    return {};
+  }
+
+  /// The BIO sends many records at once.
+  Status send_gathered() {
+    BIO* const bio = SSL_get_wbio(ssl_.get());
+    while (BIO_flush(bio) != 1) {
+      if (!BIO_should_retry(bio)) {
+        broken_ = true;
+        return os_error(*socket_view(bio).end, "write to", remote.text());
+      }
+      const auto until = deadline_in(timeouts.progress);
+      if (auto ready = wait(POLLOUT, until); !ready) return ready;
     }
     return {};
   }
