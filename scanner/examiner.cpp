@@ -161,6 +161,7 @@ std::vector<Examiner::Finding> Examiner::look(const std::vector<std::string>& pa
 Examiner::Finding Examiner::look_at(const std::string& path, const Moves& moves) {
   context_.beat();
   if (rules_.covers(path)) return look_at_ignored(path);
+  if (is_the_downloaders(path)) return {Outcome::claimed, {}, {}};
   auto stat = share_.stat(path);
   if (!stat) return unreadable(path, stat.error());
   // A folder or a symlink in a file's place is the file's end.

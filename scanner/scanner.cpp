@@ -13,6 +13,8 @@ namespace {
 /// So many changed files share one transaction and one round of hashing.
 constexpr std::size_t kSuspects = 512;
 constexpr milliseconds kLongestSettle{30000};
+/// What the downloader does makes events too; to wake up for each would cost as much as its work.
+constexpr milliseconds kGather{10};
 /// The heartbeat must come every 10 s.
 constexpr milliseconds kLongestWait{8000};
 
@@ -65,10 +67,12 @@ void Scanner::run() {
 void Scanner::wait() {
   Deadline until = std::min(next_traversal_, deadline_in(kLongestWait));
   until = std::min({until, restless_.due(), unread_.due(), brake_.due()});
+  const bool gathers = std::chrono::steady_clock::now() < next_events_;
+  if (gathers) until = std::min(until, next_events_);
   std::array<pollfd, 4> fds = {
       pollfd{.fd = context_.stop_fd(), .events = POLLIN, .revents = 0},
       pollfd{.fd = instance_.wakes.scanner.fd(), .events = POLLIN, .revents = 0},
-      pollfd{.fd = watcher_.fd(), .events = POLLIN, .revents = 0},
+      pollfd{.fd = gathers ? -1 : watcher_.fd(), .events = POLLIN, .revents = 0},
       pollfd{.fd = examiner_.large_files().fd(), .events = POLLIN, .revents = 0}};
   poll_fds(fds, poll_timeout(until));
   if (fds[1].revents != 0) {
@@ -100,9 +104,11 @@ void Scanner::await_large_files() {
 }
 
 void Scanner::take_events() {
+  saw_only_ours_ = true;
   for (const Event& event : watcher_.read()) take_event(event);
   examine_suspects();
   moves_.clear();
+  if (saw_only_ours_) next_events_ = deadline_in(kGather);
 }
 
 void Scanner::take_event(const Event& event) {
@@ -110,6 +116,7 @@ void Scanner::take_event(const Event& event) {
     next_traversal_ = std::min(next_traversal_, deadline_in(kSettle));
   }
   if (!event.moved_from.empty()) moves_.add(event.moved_from, event.path);
+  saw_only_ours_ &= event.kind == Event::Kind::file;
   switch (event.kind) {
     case Event::Kind::file:
       restless_.erase(event.path);
@@ -161,6 +168,7 @@ void Scanner::examine(std::vector<std::string> paths, Examiner::Deletions deleti
   const Deadline now = std::chrono::steady_clock::now();
   bool news = false;
   for (std::size_t i = 0; i < paths.size(); ++i) {
+    saw_only_ours_ &= outcomes[i] == Outcome::claimed;
     if (outcomes[i] == Outcome::gone) {
       restless_.erase(paths[i]);
       brake_.add(paths[i], now);

@@ -72,6 +72,8 @@ class Scanner {
 
   Brake brake_;
   std::vector<std::string> suspects_;
+  bool saw_only_ours_ = true;           ///< nothing but what the downloader is at
+  Deadline next_events_{};              ///< until then they are gathered
   Moves moves_;                         ///< among the events that are being taken
   std::vector<std::string> to_forget_;  ///< recorded, and ignored now
   Retries restless_;                    ///< files

@@ -6,7 +6,6 @@ namespace lefting::sync {
 
 namespace {
 
-
 /// Calls `visit(device, counter in a, counter in b)` for each device, 0 where one lacks it.
 template <class Visit>
 void for_each_device(const VersionVector& a, const VersionVector& b, Visit&& visit) {
