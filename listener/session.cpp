@@ -13,6 +13,8 @@ namespace {
 
 const net::Timeouts kTimeouts;
 constexpr std::uint64_t kBusyRetryMs = 1000;
+/// An answer up to this size may wait for the next, if that is asked for already.
+constexpr std::size_t kSmallBytes = 16u << 10;
 
 }  // namespace
 
@@ -79,6 +81,7 @@ bool Session::serve(const wire::Request& request, std::uint32_t data_bytes) {
         wire::error_reply(request, wire::Code::not_trusted, "this device is not in the peer list"),
         true);
   }
+  if (!connection_.flush()) return false;
   const std::lock_guard turn{desk_.list_turns[static_cast<std::size_t>(*slot_)]};
   std::vector<std::byte> data(data_bytes);
   if (!connection_.read_data(data)) return false;
@@ -164,7 +167,13 @@ bool Session::reply_to_hello(const wire::Request& request) {
 }
 
 bool Session::serve_file(const wire::Request& request) {
+  const bool is_block = request.file.part == wire::Part::block;
+  if (!is_block && !connection_.flush()) return false;  // the answer may take its time
   Answer answer = files_.answer(request);
+  const bool is_small = answer.rest_bytes == 0 && answer.data.size() <= kSmallBytes;
+  if (is_block && is_small && connection_.buffered()) {
+    return connection_.send_later(wire::encode_reply(answer.reply), answer.data).ok();
+  }
   const std::uint64_t data_size = answer.data.size() + answer.rest_bytes;
   if (!connection_.send_begin(wire::encode_reply(answer.reply),
                               static_cast<std::uint32_t>(data_size), answer.data)) {

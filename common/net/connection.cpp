@@ -16,6 +16,7 @@ namespace {
 /// Memory for a frame's data is taken in steps no larger than what has come so far, or this: a
 /// peer that only promises data costs no more.
 constexpr std::size_t kFirstStepBytes = 1u << 20;
+constexpr std::size_t kHeldBytes = 64u << 10;
 
 /// A plain peer that meets TLS: no frame begins like this.
 Status check_plain(Connection::Stream& stream, std::byte first) {
@@ -108,9 +109,32 @@ Status Connection::send(std::string_view header, std::span<const std::byte> data
   return send_begin(header, static_cast<std::uint32_t>(data.size()), data);
 }
 
+Status Connection::send_later(std::string_view header, std::span<const std::byte> data) {
+  LEFTING_ASSERT(stream_->send_left == 0);
+  const auto preamble = wire::encode_sizes(
+      {static_cast<std::uint32_t>(header.size()), static_cast<std::uint32_t>(data.size())});
+  auto& held = stream_->held;
+  for (const auto piece :
+       {std::span<const std::byte>{preamble}, std::as_bytes(std::span{header}), data}) {
+    held.insert(held.end(), piece.begin(), piece.end());
+  }
+  return held.size() < kHeldBytes ? Status{} : flush();
+}
+
+Status Connection::flush() { return stream_->flush(); }
+
+/// What is held goes first.
+Status Connection::write(std::initializer_list<std::span<const std::byte>> pieces) {
+  std::vector<std::span<const std::byte>> all{std::span<const std::byte>{stream_->held}};
+  all.insert(all.end(), pieces);
+  auto written = stream_->write(all);
+  stream_->held.clear();
+  return written;
+}
+
 Status Connection::send_frames(std::span<const std::byte> frames) {
   LEFTING_ASSERT(stream_->send_left == 0);
-  return stream_->write({&frames, 1});
+  return write({frames});
 }
 
 Status Connection::send_begin(std::string_view header, std::uint32_t data_size,
@@ -119,9 +143,7 @@ Status Connection::send_begin(std::string_view header, std::uint32_t data_size,
   LEFTING_ASSERT(header.size() <= wire::kMaxHeaderBytes);
   const auto preamble = wire::encode_sizes({static_cast<std::uint32_t>(header.size()), data_size});
   stream_->send_left = data_size - static_cast<std::uint32_t>(first.size());
-  const std::array<std::span<const std::byte>, 3> pieces{preamble, std::as_bytes(std::span{header}),
-                                                         first};
-  return stream_->write(pieces);
+  return write({preamble, std::as_bytes(std::span{header}), first});
 }
 
 Status Connection::send_more(std::span<const std::byte> data) {

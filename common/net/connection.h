@@ -92,6 +92,10 @@ class Connection {
 
   /// Sends one frame. Errors: Fault::timeout, stopped, tls; errno's; then close the connection.
   Status send(std::string_view header, std::span<const std::byte> data = {});
+  /// As send(), but the frame may stay here until the next send, flush(), or until what the other
+  /// side sends is waited for: many small ones cost one write.
+  Status send_later(std::string_view header, std::span<const std::byte> data);
+  Status flush();
   /// Sends frames without data, which encode_frame() made, at once.
   Status send_frames(std::span<const std::byte> frames);
   /// Begins a frame of `data_size` bytes of data and sends the first of them; send_more must send
@@ -108,6 +112,7 @@ class Connection {
 
  private:
   explicit Connection(std::unique_ptr<Stream> stream);
+  Status write(std::initializer_list<std::span<const std::byte>> pieces);
   std::unique_ptr<Stream> stream_;
 };
 

@@ -1,6 +1,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <memory>
 #include <new>
 #include <vector>
 
@@ -98,7 +99,9 @@ OwnedBio make_socket_bio(int fd) {
   static const OwnedMethod method = make_method();  // OpenSSL wants one that outlives every BIO
   OwnedBio bio{BIO_new(method.get())};
   if (!bio) throw std::bad_alloc{};
-  BIO_set_data(bio.get(), new SocketState{fd});
+  auto state = std::make_unique<SocketState>(SocketState{fd});
+  state->out.reserve(kSendBytes);  // OpenSSL, which calls write_socket(), knows no exceptions
+  BIO_set_data(bio.get(), state.release());
   BIO_set_init(bio.get(), 1);
   return bio;
 }

@@ -79,6 +79,14 @@ bool Connection::Stream::stopping() const {
   return stop_fd >= 0 && poll_fds({&fd, 1}, 0) > 0;
 }
 
+Status Connection::Stream::flush() {
+  if (held.empty()) return {};
+  const std::span<const std::byte> all{held};
+  auto written = write({&all, 1});
+  held.clear();
+  return written;
+}
+
 Status Connection::Stream::wait(short events, Deadline deadline) const {
   const auto ready = wait_for(socket.get(), events, stop_fd, deadline);
   return ready ? Status{} : error(ready.error().code, "wait for");
@@ -104,6 +112,7 @@ Result<std::size_t> Connection::Stream::read_some(std::span<std::byte> into,
     if (step.value().bytes > 0) return step.value().bytes;
     auto until = deadline ? *deadline : deadline_in(timeouts.progress);
     if (!deadline && frame_deadline) until = std::min(until, *frame_deadline);
+    if (auto sent = flush(); !sent) return sent.error();
     if (auto ready = wait(step.value().wait_for, until); !ready) return ready.error();
   }
 }

@@ -31,6 +31,8 @@ struct Connection::Stream {
   virtual Result<Step> try_read(std::span<std::byte> into) = 0;
   /// Writes all pieces, one after the other.
   virtual Status write(std::span<const std::span<const std::byte>> pieces) = 0;
+  /// Sends what is held; also done before anything is waited for that the other side may send.
+  Status flush();
   /// True if bytes were taken off the socket that try_read has not given yet.
   virtual bool pending() const { return false; }
   /// Says that nothing more will be written, as far as that goes without waiting.
@@ -65,6 +67,7 @@ struct Connection::Stream {
   bool first_frame = true;
   std::optional<Deadline> frame_deadline;  ///< when all of it must be here
 
+  std::vector<std::byte> held;  ///< whole frames that are to be sent with what comes next
   /// Bytes of data that the frame being sent still lacks.
   std::uint32_t send_left = 0;
 

@@ -77,6 +77,48 @@ TEST_CASE("Connection: frames of every size go both ways, plain and with TLS") {
   }
 }
 
+TEST_CASE("Connection: frames that are held come in their order, with the next or when flushed") {
+  const Identity one = new_identity();
+  const Identity two = new_identity();
+  for (const bool tls : {false, true}) {
+    CAPTURE(tls);
+    Pair pair = make_pair(tls ? &one : nullptr, tls ? &two : nullptr);
+    const auto receive = [&](const std::string& header, std::size_t size) {
+      CAPTURE(header);
+      const auto frame = pair.answerer.receive(kPatience);
+      REQUIRE(frame.ok());
+      CHECK(frame.value().header == header);
+      CHECK((frame.value().data == pattern(size)));
+    };
+    const auto has_come = [&] {
+      pollfd fd{pair.answerer.fd(), POLLIN, 0};
+      return pair.answerer.buffered() || poll_fds({&fd, 1}, 0) > 0;
+    };
+    CHECK(pair.caller.flush().ok());  // nothing to do
+    CHECK(pair.caller.send_later("#1", pattern(100)).ok());
+    CHECK(pair.caller.send_later("#2", {}).ok());
+    CHECK_FALSE(has_come());
+    CHECK(pair.caller.send("#3", pattern(20000)).ok());
+    receive("#1", 100);
+    receive("#2", 0);
+    receive("#3", 20000);
+    CHECK(pair.caller.send_later("#4", pattern(5000)).ok());
+    CHECK(pair.caller.flush().ok());
+    receive("#4", 5000);
+    // Who waits for the other side holds nothing back.
+    CHECK(pair.caller.send_later("asked", {}).ok());
+    auto answer = std::async(std::launch::async, [&] { return pair.caller.receive(kPatience); });
+    receive("asked", 0);
+    CHECK(pair.answerer.send("answered").ok());
+    CHECK(answer.get().ok());
+    // Much is not held.
+    for (int i = 0; i < 8; ++i) CHECK(pair.caller.send_later("#5", pattern(16384)).ok());
+    for (int i = 0; i < 4; ++i) receive("#5", 16384);
+    CHECK(pair.caller.flush().ok());
+    for (int i = 4; i < 8; ++i) receive("#5", 16384);
+  }
+}
+
 TEST_CASE("Connection: a frame that comes byte by byte is a frame") {
   HalfRaw half = make_half_raw();
   const auto data = pattern(1000);
