@@ -239,7 +239,7 @@ Status sync_folder(const Share& share, std::string_view folder) {
     return code == ENOENT || code == ENOTDIR ? Status{} : Status{fd.error()};
   }
   if (::fsync(fd.value().get()) != 0) return os_error(errno, "fsync folder", std::string{folder});
-  return {};
+  return share.sync_new_folders();
 }
 
 Status discard_partial(const Share& share, std::string_view path) {

@@ -73,7 +73,8 @@ Status discard_partial(const Share& share, std::string_view path);
 /// file, where little else was written to it.
 Status sync_file_system(const Share& share);
 
-/// Puts on disk what was renamed or removed in a folder; one that is gone needs nothing.
+/// Puts on disk what was renamed or removed in a folder, and the way to it; one that is gone needs
+/// nothing.
 Status sync_folder(const Share& share, std::string_view folder);
 
 /// Removes a file that must be `expected` (size, mtime, ctime, inode); sync_folder is up to the

@@ -16,6 +16,8 @@ namespace {
 
 // PATH_MAX is 4096 with the NUL; a path may have 4096 bytes without it.
 constexpr std::size_t kLongestCall = 4000;
+/// Each is held open.
+constexpr std::size_t kMostParents = 64;
 
 std::int64_t nanoseconds(const struct timespec& time) {
   return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
@@ -150,13 +152,31 @@ Result<UniqueFd> Share::make_folder(std::string_view path) const {
   const auto [above, name] = split_path(path);
   auto parent = make_folder(above);
   if (!parent) return parent;
+  const std::lock_guard lock{new_folders_->mutex};
   if (::mkdirat(parent.value().get(), std::string{name}.c_str(), 0777) != 0 && errno != EEXIST) {
     return os_error(errno, "create folder", std::string{path});
   }
-  if (::fsync(parent.value().get()) != 0) {
-    return os_error(errno, "fsync folder of", std::string{path});
+  auto made = open_folder(path);
+  new_folders_->parents.try_emplace(std::string{above}, parent.take());
+  if (new_folders_->parents.size() < kMostParents) return made;
+  if (auto synced = sync_parents(); !synced) return synced.error();
+  return made;
+}
+
+Status Share::sync_new_folders() const {
+  const std::lock_guard lock{new_folders_->mutex};
+  return sync_parents();
+}
+
+/// The mutex is held.
+Status Share::sync_parents() const {
+  auto& parents = new_folders_->parents;
+  while (!parents.empty()) {
+    const auto at = parents.begin();
+    if (::fsync(at->second.get()) != 0) return os_error(errno, "fsync folder", at->first);
+    parents.erase(at);
   }
-  return open_folder(path);
+  return {};
 }
 
 Result<Place> Share::place(std::string_view path, bool create) const {

@@ -3,6 +3,10 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -58,8 +62,11 @@ class Share {
   Result<UniqueFd> open_file(std::string_view path) const;
   /// Nothing where the path, or a folder on its way, isn't there.
   Result<std::optional<FileStat>> stat(std::string_view path) const;
-  /// The place of a path; `create` makes the folders on its way.
+  /// The place of a path; `create` makes the folders on its way, which are on disk after
+  /// sync_new_folders().
   Result<Place> place(std::string_view path, bool create) const;
+  /// Puts on disk the folders that this object has made, whoever of its callers needed them.
+  Status sync_new_folders() const;
   /// Removes `folder` and those above it as long as they are empty. The share itself stays.
   void prune(std::string_view folder) const;
 
@@ -67,11 +74,19 @@ class Share {
   Share(std::string folder, UniqueFd fd, std::uint64_t device, std::uint64_t inode);
   Result<UniqueFd> open_beneath(std::string_view path, int flags) const;
   Result<UniqueFd> make_folder(std::string_view path) const;
+  Status sync_parents() const;
+
+  /// A folder is found by others as soon as it is made, so it is theirs too to put on disk.
+  struct NewFolders {
+    std::mutex mutex;
+    std::map<std::string, UniqueFd, std::less<>> parents;  ///< those in which one was made
+  };
 
   std::string folder_;
   UniqueFd fd_;
   std::uint64_t device_ = 0;
   std::uint64_t inode_ = 0;
+  std::unique_ptr<NewFolders> new_folders_ = std::make_unique<NewFolders>();
 };
 
 }  // namespace lefting::share

@@ -99,6 +99,20 @@ TEST_CASE("share: a path of 4096 bytes can be made, looked at, opened and pruned
   CHECK(fs::is_empty(folder.path()));
 }
 
+TEST_CASE("share: new folders are synced, also many of them, and where they are gone by then") {
+  const test::TempFolder folder;
+  const Share share = open_share(folder);
+  CHECK(share.sync_new_folders().ok());
+  for (int i = 0; i < 100; ++i) {
+    const std::string path = "a" + std::to_string(i) + "/b/c/f";
+    REQUIRE(share.place(path, true).ok());
+    CHECK(fs::is_directory(folder / std::string{split_path(path).folder}));
+  }
+  share.prune("a3/b/c");
+  CHECK_FALSE(fs::exists(folder / "a3"));
+  CHECK(share.sync_new_folders().ok());
+}
+
 TEST_CASE("share: prune stops at the first folder that is not empty") {
   const test::TempFolder folder;
   fs::create_directories(folder / "a/b/c");
