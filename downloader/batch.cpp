@@ -99,7 +99,7 @@ void Batch::fetch_all() {
   for (Job* job : in_stage(Job::Stage::fetch)) site_.take_local(*job);
   // Each round asks every source once; a job whose source failed finds another in the next.
   int preferred = -1;
-  while (!context_.stopping()) {
+  while (!context_.stopping() && !has_enough_) {
     std::array<std::vector<Job*>, kMaxPeers> by_source;
     bool any = false;
     for (Job* job : in_stage(Job::Stage::fetch)) {
@@ -124,11 +124,13 @@ void Batch::fetch_from(int slot, const std::vector<Job*>& jobs) {
   auto connection = sources_.open(slot);
   if (!connection) return;  // it is offline now: the next round asks another
   for (Job* job : jobs) {
-    if (!job->partial) site_.open_partial(*job);
+    // Of small files each is opened when its turn comes.
+    if (!job->partial && block_count(job->wanted().size) > 1) site_.open_partial(*job);
   }
   Pipeline pipeline{site_, *connection.value(), instance_.settings.compress};
   Status fetched = begin_deltas(pipeline, jobs);
   if (fetched) fetched = fetch_blocks(pipeline, jobs);
+  has_enough_ |= pipeline.left_some();
   for (Job* job : jobs) {
     const Status written = job->writer ? job->writer->settle() : Status{};
     if (!written) site_.give_up(*job, written);

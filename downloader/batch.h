@@ -49,6 +49,7 @@ class Batch {
   Sources& sources_;
   Worksite site_;
   std::vector<Job> jobs_;
+  bool has_enough_ = false;  ///< what isn't fetched yet is left to another batch
 };
 
 }  // namespace lefting::downloader

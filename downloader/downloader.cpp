@@ -1,5 +1,7 @@
 #include "downloader/downloader.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 
 #include "common/base/clock.h"
@@ -9,12 +11,22 @@ namespace lefting::downloader {
 
 namespace {
 
-constexpr std::size_t kBatchTickets = 256;
+constexpr std::size_t kMostBatchTickets = 1024;
 constexpr std::uint64_t kWorthTidying = 10'000;
 /// A file of this size or more is a batch of its own.
 constexpr std::uint64_t kBatchBytes = 8u << 20;
+/// A file of a batch holds itself and its folder open.
+constexpr std::size_t kFdsATicket = 2;
 /// The heartbeat must come every 10 s.
 constexpr milliseconds kLongestWait{8000};
+
+/// Batches may hold half of the files that this process may have open.
+std::size_t batch_tickets(std::uint64_t downloads) {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) files.rlim_cur = 1024;
+  const std::uint64_t each = files.rlim_cur / 2 / downloads / kFdsATicket;
+  return std::clamp<std::uint64_t>(each, 1, kMostBatchTickets);
+}
 
 }  // namespace
 
@@ -22,7 +34,8 @@ Downloader::Downloader(RoleContext& context, share::Share share)
     : context_{context},
       instance_{context.instance()},
       share_{std::move(share)},
-      purger_{instance_, share_} {
+      purger_{instance_, share_},
+      batch_tickets_{batch_tickets(instance_.settings.downloads)} {
   instance_.tickets.requeue_all();
   for (std::uint64_t i = 0; i < instance_.settings.downloads; ++i) {
     workers_.emplace_back([this] { work(); });
@@ -74,7 +87,7 @@ bool Downloader::hand_out() {
     const std::lock_guard lock{mutex_};
     if (idle_ == 0 || next_batch_) return false;
   }
-  auto tickets = take_free(instance_.tickets.checkout(kBatchTickets, kBatchBytes, monotonic_ms()));
+  auto tickets = take_free(instance_.tickets.checkout(batch_tickets_, kBatchBytes, monotonic_ms()));
   if (tickets.empty()) {
     tidy_up();
     return false;

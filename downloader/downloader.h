@@ -41,6 +41,7 @@ class Downloader {
   share::Share share_;
   Relists relists_;
   Purger purger_;
+  std::size_t batch_tickets_;
   EventFd worker_free_;
   /// Peers that have come online and whose waiting tickets were queued then.
   std::atomic<std::uint64_t> online_{0};

@@ -21,6 +21,9 @@ constexpr std::uint64_t kMostWindow = 32u << 20;
 constexpr std::uint64_t kBytesAMicrosecond = 250;
 constexpr std::size_t kWindowRequests = 64;
 constexpr milliseconds kReplyWait{30000};
+constexpr milliseconds kLongestFetch{500};
+/// Files that are made one after the other cost less than in between.
+constexpr std::size_t kOpenAhead = 256;
 constexpr std::uint64_t kWorthAskingAgainMs = 1000;
 /// A source that has refused so often, over some 16 s, has lost what it offered.
 constexpr std::uint32_t kPatience = 6;
@@ -56,6 +59,7 @@ std::uint64_t Pipeline::window() const {
 Status Pipeline::fetch(const std::vector<Job*>& jobs) {
   at_job_ = 0;
   at_block_ = 0;
+  enough_ = deadline_in(kLongestFetch);
   return exchange_all([&] { return next_request(jobs); });
 }
 
@@ -84,9 +88,20 @@ void Pipeline::request_block(Job& job, std::uint64_t block) {
   sent_.push_back({&job, block, offset, std::min(block_bytes(size), size - offset)});
 }
 
+void Pipeline::open_some(std::span<Job* const> jobs) {
+  for (Job* job : jobs.first(std::min(jobs.size(), kOpenAhead))) {
+    if (job->stage == Job::Stage::fetch && !job->partial) site_.open_partial(*job);
+  }
+}
+
 bool Pipeline::next_request(const std::vector<Job*>& jobs) {
   for (; at_job_ < jobs.size(); ++at_job_, at_block_ = 0) {
     Job& job = *jobs[at_job_];
+    if (at_job_ > 0 && at_block_ == 0 && std::chrono::steady_clock::now() > enough_) {
+      left_some_ = true;
+      return false;
+    }
+    if (!job.partial) open_some({jobs.begin() + static_cast<std::ptrdiff_t>(at_job_), jobs.end()});
     if (job.stage != Job::Stage::fetch) continue;
     if (job.delta) {
       if (next_missing(job)) return true;

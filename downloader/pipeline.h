@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,9 +40,12 @@ class Pipeline {
   /// Nothing where it has none to give, or another version: then the job is put off.
   /// Errors: the connection's.
   Result<std::optional<Sha256>> fetch_hash(Job& job);
-  /// Fetches until each job is whole or can't go on (it is put off then).
+  /// Fetches until each job is whole or can't go on (it is put off then), but begins no further one
+  /// after kLongestFetch: what is here is not to wait for all that a slow link has still to bring.
   /// Errors: the connection's; jobs that are not whole stay in Stage::fetch.
   Status fetch(const std::vector<Job*>& jobs);
+  /// True if fetch() left some for that reason.
+  bool left_some() const { return left_some_; }
   /// Fetches these blocks of a job. Errors: the connection's.
   Status fetch_blocks(Job& job, const Blocks& blocks);
   /// What has come of them.
@@ -54,6 +58,8 @@ class Pipeline {
     std::uint64_t offset;
     std::uint64_t length;
   };
+  /// Opens the first of what is to be fetched.
+  void open_some(std::span<Job* const> jobs);
   bool next_request(const std::vector<Job*>& jobs);
   void request_block(Job& job, std::uint64_t block);
   bool next_missing(Job& job);
@@ -81,6 +87,8 @@ class Pipeline {
   std::deque<Sent> sent_;
   std::uint64_t bytes_out_ = 0;  ///< asked for and not here yet
   std::size_t at_job_ = 0;
+  Deadline enough_{};
+  bool left_some_ = false;
   std::uint64_t at_block_ = 0;     ///< or piece of a delta
   std::vector<std::uint8_t> had_;  ///< what was done of that job before
   std::vector<std::byte> buffer_;
