@@ -44,6 +44,7 @@ std::vector<Job*> Batch::in_stage(Job::Stage stage) {
 }
 
 std::uint64_t Batch::run(std::vector<state::TicketView> tickets) {
+  has_enough_ = false;
   jobs_.clear();
   jobs_.resize(tickets.size());
   const Status rules = ignore_.refresh();

@@ -23,7 +23,7 @@ constexpr std::size_t kWindowRequests = 64;
 constexpr milliseconds kReplyWait{30000};
 constexpr milliseconds kLongestFetch{500};
 /// Files that are made one after the other cost less than in between.
-constexpr std::size_t kOpenAhead = 256;
+constexpr std::size_t kOpenAhead = 128;
 constexpr std::uint64_t kWorthAskingAgainMs = 1000;
 /// A source that has refused so often, over some 16 s, has lost what it offered.
 constexpr std::uint32_t kPatience = 6;
@@ -89,9 +89,11 @@ void Pipeline::request_block(Job& job, std::uint64_t block) {
 }
 
 void Pipeline::open_some(std::span<Job* const> jobs) {
+  const Deadline begun = std::chrono::steady_clock::now();
   for (Job* job : jobs.first(std::min(jobs.size(), kOpenAhead))) {
     if (job->stage == Job::Stage::fetch && !job->partial) site_.open_partial(*job);
   }
+  enough_ += std::chrono::steady_clock::now() - begun;  // that is the disk's time, not the link's
 }
 
 bool Pipeline::next_request(const std::vector<Job*>& jobs) {

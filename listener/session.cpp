@@ -74,6 +74,7 @@ bool Session::serve_one() {
 bool Session::serve(const wire::Request& request, std::uint32_t data_bytes) {
   const bool file = request.operation == wire::Operation::get_file;
   if (file && (!slot_ || is_still_listed())) return serve_file(request);
+  if (!connection_.flush()) return false;  // a list may take its time, and so may a resolver
   if (file || !identify(request)) {
     log_warning("{} ({}) is not in the peer list and was refused", connection_.remote().text(),
                 request.greeting.device ? to_text(*request.greeting.device) : "no device ID");
@@ -81,7 +82,6 @@ bool Session::serve(const wire::Request& request, std::uint32_t data_bytes) {
         wire::error_reply(request, wire::Code::not_trusted, "this device is not in the peer list"),
         true);
   }
-  if (!connection_.flush()) return false;
   const std::lock_guard turn{desk_.list_turns[static_cast<std::size_t>(*slot_)]};
   std::vector<std::byte> data(data_bytes);
   if (!connection_.read_data(data)) return false;

@@ -17,6 +17,9 @@ namespace lefting::scanner {
 /// Paths that are to be looked at again: after a second, then after twice as long each time.
 class Retries {
  public:
+  Retries() = default;
+  Retries(const Retries&) = delete;  // one index looks into the other
+  Retries& operator=(const Retries&) = delete;
   /// Again after kFirst, if it is not here yet.
   void add(const std::string& path, Deadline now) {
     const auto [at, is_new] = paths_.try_emplace(path);

@@ -111,6 +111,7 @@ Status Connection::send(std::string_view header, std::span<const std::byte> data
 
 Status Connection::send_later(std::string_view header, std::span<const std::byte> data) {
   LEFTING_ASSERT(stream_->send_left == 0);
+  LEFTING_ASSERT(header.size() <= wire::kMaxHeaderBytes && data.size() <= wire::kMaxDataBytes);
   const auto preamble = wire::encode_sizes(
       {static_cast<std::uint32_t>(header.size()), static_cast<std::uint32_t>(data.size())});
   auto& held = stream_->held;

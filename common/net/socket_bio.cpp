@@ -13,7 +13,7 @@ namespace lefting::net {
 namespace {
 
 /// A send for each TLS record costs more than the encryption of the record.
-constexpr std::size_t kSendBytes = 128u << 10;
+constexpr std::size_t kSendBytes = 8 * (16384 + 256);  // of full records eight
 
 /// What a BIO of ours knows; it owns this, and not the socket.
 struct SocketState {

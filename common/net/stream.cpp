@@ -108,11 +108,14 @@ Result<std::size_t> Connection::Stream::read_some(std::span<std::byte> into,
   }
   for (;;) {
     const auto step = try_read(into);
-    if (!step) return step.error();
+    if (!step) {
+      static_cast<void>(flush());  // the other side may have closed its half only
+      return step.error();
+    }
     if (step.value().bytes > 0) return step.value().bytes;
+    if (auto sent = flush(); !sent) return sent.error();
     auto until = deadline ? *deadline : deadline_in(timeouts.progress);
     if (!deadline && frame_deadline) until = std::min(until, *frame_deadline);
-    if (auto sent = flush(); !sent) return sent.error();
     if (auto ready = wait(step.value().wait_for, until); !ready) return ready.error();
   }
 }

@@ -64,11 +64,11 @@ class TlsStream final : public Connection::Stream {
         }
         out_.insert(out_.end(), front.begin(), front.end());
         if (out_.size() < kRecordBytes) continue;
-        if (auto done = flush(); !done) return done;
+        if (auto done = flush_record(); !done) return done;
       }
     }
     if (!out_.empty()) {
-      if (auto done = flush(); !done) return done;
+      if (auto done = flush_record(); !done) return done;
     }
     return send_gathered();
   }
@@ -92,8 +92,12 @@ class TlsStream final : public Connection::Stream {
     if (kind == SSL_ERROR_WANT_READ) return Step{0, POLLIN};
     if (kind == SSL_ERROR_WANT_WRITE) return Step{0, POLLOUT};
     if (kind == SSL_ERROR_ZERO_RETURN) return error(Fault::closed, operation);
-    broken_ = true;
     const auto end = socket_view(SSL_get_rbio(ssl_.get())).end;
+    // A flush within the handshake: OpenSSL 3.0 does not pass on that it would have to wait.
+    if (kind == SSL_ERROR_SYSCALL && !end && BIO_should_write(SSL_get_wbio(ssl_.get()))) {
+      return Step{0, POLLOUT};
+    }
+    broken_ = true;
     if (kind == SSL_ERROR_SYSCALL && end) {
       if (*end == 0) return error(Fault::closed, operation);
       return os_error(*end, operation, remote.text());
@@ -155,7 +159,7 @@ class TlsStream final : public Connection::Stream {
     return {};
   }
 
-  Status flush() {
+  Status flush_record() {
     auto done = write_all_of(out_);
     out_.clear();
     return done;

@@ -157,7 +157,8 @@ Result<UniqueFd> Share::make_folder(std::string_view path) const {
     return os_error(errno, "create folder", std::string{path});
   }
   auto made = open_folder(path);
-  new_folders_->parents.try_emplace(std::string{above}, parent.take());
+  // Instead of one that had this name before, and is gone.
+  new_folders_->parents.insert_or_assign(std::string{above}, parent.take());
   if (new_folders_->parents.size() < kMostParents) return made;
   if (auto synced = sync_parents(); !synced) return synced.error();
   return made;
@@ -168,15 +169,14 @@ Status Share::sync_new_folders() const {
   return sync_parents();
 }
 
-/// The mutex is held.
+/// The mutex is held. What can't be synced is an error once: it stops nobody else.
 Status Share::sync_parents() const {
-  auto& parents = new_folders_->parents;
-  while (!parents.empty()) {
-    const auto at = parents.begin();
-    if (::fsync(at->second.get()) != 0) return os_error(errno, "fsync folder", at->first);
-    parents.erase(at);
+  Status synced;
+  for (const auto& [path, fd] : new_folders_->parents) {
+    if (::fsync(fd.get()) != 0) synced = os_error(errno, "fsync folder", path);
   }
-  return {};
+  new_folders_->parents.clear();
+  return synced;
 }
 
 Result<Place> Share::place(std::string_view path, bool create) const {

@@ -131,7 +131,7 @@ Status restore_trashed(const Share& share, const Trashed& trashed, std::uint64_t
     return os_error(errno, "restore", trashed.path);
   }
   share.prune(split_path(trashed.trash_path()).folder);
-  return {};
+  return sync_folder(share, split_path(trashed.path).folder);
 }
 
 }  // namespace lefting::share
