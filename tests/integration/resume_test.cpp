@@ -51,7 +51,6 @@ class HoldingPeer {
     const std::lock_guard lock{mutex_};
     return asked_after_;
   }
-  RawPeer peer;
 
  private:
   std::string content_;
@@ -60,6 +59,9 @@ class HoldingPeer {
   std::condition_variable changed_;
   bool open_ = false;
   std::set<std::size_t> asked_after_;
+
+ public:
+  RawPeer peer;  // last: its threads use the others
 };
 
 std::uint64_t done_bytes(Node& node) {

@@ -135,7 +135,12 @@ class Torture {
                             log.substr(log.size() - std::min<std::size_t>(log.size(), 3000)));
       }
     }
+    for (Node* node : {&first_, &second_}) {
+      text += lefting::test::run("dumpstate", {"unsynced", "--state", node->state()}).out;
+    }
+    text += fmt::format("at {} ms", wall_ms());
     const bool late = eventually([&] { return fault_now().empty(); }, Seconds{60});
+    text += fmt::format(", {} at {} ms\n", late ? "at rest" : "not at rest", wall_ms());
     FAIL_CHECK(text);
     CAPTURE(late);
     FAIL("nothing moves, and it is not at rest: " << fault);
