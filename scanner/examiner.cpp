@@ -80,8 +80,8 @@ std::vector<std::size_t> Examiner::choose(std::vector<Finding>& findings,
   std::vector<std::size_t> chosen;
   for (std::size_t i = 0; i < findings.size(); ++i) {
     if (!findings[i].change || is_deletion(findings[i])) continue;
-    if (!is_still_so(findings[i])) {
-      findings[i] = {Outcome::restless, {}, {}};
+    if (const auto other = look_once_more(findings[i])) {
+      findings[i] = {*other, {}, {}};
       continue;
     }
     chosen.push_back(i);
@@ -101,9 +101,10 @@ std::vector<std::size_t> Examiner::choose(std::vector<Finding>& findings,
   const Status good = std::ranges::any_of(chosen, deletes) ? check_share() : Status{};
   if (!good) log_error("{}", good.error().text());
   std::erase_if(chosen, [&](std::size_t i) {
-    const bool is_doubtful = deletes(i) && !(good && is_still_so(findings[i]));
-    if (is_doubtful) findings[i] = {Outcome::restless, {}, {}};
-    return is_doubtful;
+    if (!deletes(i)) return false;
+    const auto other = good ? look_once_more(findings[i]) : std::optional{Outcome::restless};
+    if (other) findings[i] = {*other, {}, {}};
+    return other.has_value();
   });
   return chosen;
 }
@@ -132,13 +133,14 @@ std::vector<Outcome> Examiner::record(std::vector<Finding> findings, Deletions d
   return outcomes;
 }
 
-bool Examiner::is_still_so(const Finding& finding) const {
+std::optional<Outcome> Examiner::look_once_more(const Finding& finding) const {
   const std::string& path = finding.change->record.entry.path;
-  if (is_the_downloaders(path)) return false;
+  if (is_the_downloaders(path)) return Outcome::claimed;
   const auto now = share_.stat(path);
-  if (!now) return false;
+  if (!now) return Outcome::restless;
   const bool is_file = now.value() && now.value()->type == share::FileType::file;
-  return finding.seen ? is_file && *now.value() == *finding.seen : !is_file;
+  const bool is_same = finding.seen ? is_file && *now.value() == *finding.seen : !is_file;
+  return is_same ? std::nullopt : std::optional{Outcome::restless};
 }
 
 std::vector<Examiner::Finding> Examiner::look(const std::vector<std::string>& paths,

@@ -79,8 +79,9 @@ class Examiner {
   Finding unreadable(const std::string& path, const Error& error);
   void note_readable(const std::string& path);
   static bool is_deletion(const Finding& finding);
-  /// False where the downloader, or somebody else, was there while other paths were hashed.
-  bool is_still_so(const Finding& finding) const;
+  /// What else it is by now: the downloader, or somebody else, may have been there while other
+  /// paths were hashed. Nothing: it is still so.
+  std::optional<Outcome> look_once_more(const Finding& finding) const;
   Finding look_at(const std::string& path, const Moves& moves);
   Finding look_at_ignored(const std::string& path) const;
   Finding look_at_missing(const std::string& path) const;

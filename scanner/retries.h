@@ -34,6 +34,11 @@ class Retries {
     ++retry.looks;
     return is_new;
   }
+  /// It was looked at too early, and nothing was wrong with it: after kFirst, as if it was new.
+  void begin_anew(const std::string& path, Deadline now) {
+    erase(path);
+    add(path, now);
+  }
   void erase(const std::string& path) {
     if (const auto at = paths_.find(path); at != paths_.end()) drop(at);
   }

@@ -23,8 +23,6 @@ std::optional<milliseconds> look_again_within(Outcome outcome) {
   switch (outcome) {
     case Outcome::restless:
       return kLongestSettle;
-    case Outcome::claimed:
-      return kSettle;
     case Outcome::unreadable:
       return kLongestUnread;
     default:
@@ -177,7 +175,9 @@ void Scanner::examine(std::vector<std::string> paths, Examiner::Deletions deleti
     brake_.remove(paths[i]);
     news |= outcomes[i] == Outcome::written;
     if (outcomes[i] == Outcome::ignored) to_forget_.push_back(paths[i]);
-    if (const auto longest = look_again_within(outcomes[i])) {
+    if (outcomes[i] == Outcome::claimed) {
+      restless_.begin_anew(paths[i], now);
+    } else if (const auto longest = look_again_within(outcomes[i])) {
       restless_.put_off(paths[i], now, *longest);
     } else {
       restless_.erase(paths[i]);

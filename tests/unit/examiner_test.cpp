@@ -104,7 +104,7 @@ TEST_CASE_FIXTURE(Fixture, "examiner: where the downloader is at work nothing is
   write("f", "one");
   auto findings = examiner.look({"f"}, moves);
   wish_for("f");
-  CHECK(examiner.record(std::move(findings), Examiner::Deletions::record)[0] == Outcome::restless);
+  CHECK(examiner.record(std::move(findings), Examiner::Deletions::record)[0] == Outcome::claimed);
   CHECK(examine("f") == Outcome::claimed);
   SUBCASE("also what was moved away before it was recorded") {
     fs::remove(at("f"));

@@ -34,6 +34,17 @@ TEST_CASE("Retries: later each time, up to a limit, and begins anew when it was 
   CHECK(retries.due() == kNow + seconds{1});
 }
 
+TEST_CASE("Retries: what was looked at too early is not kept waiting for that") {
+  Retries retries;
+  for (int i = 0; i < 3; ++i) retries.put_off("a", kNow, seconds{30});
+  CHECK(retries.due() == kNow + seconds{4});
+  for (int i = 0; i < 3; ++i) retries.begin_anew("a", kNow);
+  CHECK(retries.due() == kNow + seconds{1});
+  CHECK(retries.ripe(kNow + seconds{30}) == std::vector<std::string>{"a"});
+  retries.put_off("a", kNow, seconds{30});
+  CHECK(retries.due() == kNow + seconds{1});
+}
+
 TEST_CASE("Retries: what was quiet since is forgotten, where it is chosen") {
   Retries retries;
   for (const char* path : {"a", "b", "c"}) retries.put_off(path, kNow, seconds{5});
