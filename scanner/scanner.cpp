@@ -13,7 +13,7 @@ namespace {
 /// So many changed files share one transaction and one round of hashing.
 constexpr std::size_t kSuspects = 512;
 constexpr milliseconds kLongestSettle{30000};
-/// What the downloader does makes events too; to wake up for each would cost as much as its work.
+/// What the downloader does makes events too, several a file: not to wake up for each.
 constexpr milliseconds kGather{10};
 /// The heartbeat must come every 10 s.
 constexpr milliseconds kLongestWait{8000};

@@ -111,31 +111,17 @@ Status Connection::send(std::string_view header, std::span<const std::byte> data
 
 Status Connection::send_later(std::string_view header, std::span<const std::byte> data) {
   LEFTING_ASSERT(stream_->send_left == 0);
-  LEFTING_ASSERT(header.size() <= wire::kMaxHeaderBytes && data.size() <= wire::kMaxDataBytes);
-  const auto preamble = wire::encode_sizes(
-      {static_cast<std::uint32_t>(header.size()), static_cast<std::uint32_t>(data.size())});
+  const auto frame = wire::encode_frame(header, data);
   auto& held = stream_->held;
-  for (const auto piece :
-       {std::span<const std::byte>{preamble}, std::as_bytes(std::span{header}), data}) {
-    held.insert(held.end(), piece.begin(), piece.end());
-  }
+  held.insert(held.end(), frame.begin(), frame.end());
   return held.size() < kHeldBytes ? Status{} : flush();
 }
 
 Status Connection::flush() { return stream_->flush(); }
 
-/// What is held goes first.
-Status Connection::write(std::initializer_list<std::span<const std::byte>> pieces) {
-  std::vector<std::span<const std::byte>> all{std::span<const std::byte>{stream_->held}};
-  all.insert(all.end(), pieces);
-  auto written = stream_->write(all);
-  stream_->held.clear();
-  return written;
-}
-
 Status Connection::send_frames(std::span<const std::byte> frames) {
   LEFTING_ASSERT(stream_->send_left == 0);
-  return write({frames});
+  return stream_->send({frames});
 }
 
 Status Connection::send_begin(std::string_view header, std::uint32_t data_size,
@@ -144,7 +130,7 @@ Status Connection::send_begin(std::string_view header, std::uint32_t data_size,
   LEFTING_ASSERT(header.size() <= wire::kMaxHeaderBytes);
   const auto preamble = wire::encode_sizes({static_cast<std::uint32_t>(header.size()), data_size});
   stream_->send_left = data_size - static_cast<std::uint32_t>(first.size());
-  return write({preamble, std::as_bytes(std::span{header}), first});
+  return stream_->send({preamble, std::as_bytes(std::span{header}), first});
 }
 
 Status Connection::send_more(std::span<const std::byte> data) {

@@ -112,7 +112,6 @@ class Connection {
 
  private:
   explicit Connection(std::unique_ptr<Stream> stream);
-  Status write(std::initializer_list<std::span<const std::byte>> pieces);
   std::unique_ptr<Stream> stream_;
 };
 

@@ -12,8 +12,8 @@ namespace lefting::net {
 
 namespace {
 
-/// A send for each TLS record costs more than the encryption of the record.
-constexpr std::size_t kSendBytes = 8 * (16384 + 256);  // of full records eight
+/// Each send makes packets of its own, and with them headers: eight full records share one.
+constexpr std::size_t kSendBytes = 8 * (kRecordBytes + 256);
 
 /// What a BIO of ours knows; it owns this, and not the socket.
 struct SocketState {

@@ -79,13 +79,15 @@ bool Connection::Stream::stopping() const {
   return stop_fd >= 0 && poll_fds({&fd, 1}, 0) > 0;
 }
 
-Status Connection::Stream::flush() {
-  if (held.empty()) return {};
-  const std::span<const std::byte> all{held};
-  auto written = write({&all, 1});
+Status Connection::Stream::send(std::initializer_list<std::span<const std::byte>> pieces) {
+  std::vector<std::span<const std::byte>> all{std::span<const std::byte>{held}};
+  all.insert(all.end(), pieces);
+  auto written = write(all);
   held.clear();
   return written;
 }
+
+Status Connection::Stream::flush() { return held.empty() ? Status{} : send({}); }
 
 Status Connection::Stream::wait(short events, Deadline deadline) const {
   const auto ready = wait_for(socket.get(), events, stop_fd, deadline);

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -31,6 +32,8 @@ struct Connection::Stream {
   virtual Result<Step> try_read(std::span<std::byte> into) = 0;
   /// Writes all pieces, one after the other.
   virtual Status write(std::span<const std::span<const std::byte>> pieces) = 0;
+  /// Writes what is held, and then `pieces`.
+  Status send(std::initializer_list<std::span<const std::byte>> pieces);
   /// Sends what is held; also done before anything is waited for that the other side may send.
   Status flush();
   /// True if bytes were taken off the socket that try_read has not given yet.

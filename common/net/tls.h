@@ -50,13 +50,16 @@ Result<OwnedContext> make_context(EVP_PKEY* key, X509* certificate);
 /// Whether the handshake agreed on `lefting/1`.
 bool speaks_lefting(const SSL* ssl);
 
+inline constexpr std::size_t kRecordBytes = 16384;  ///< the most that one TLS record holds
+
 /// What a BIO over a socket has seen of it.
 struct SocketView {
   std::optional<int> end;             ///< errno, or 0 for the end of the stream
   std::optional<std::byte> first_in;  ///< the first byte that ever came
 };
 
-/// A BIO over a socket that it does not own: unlike OpenSSL's own it never raises SIGPIPE.
+/// A BIO over a socket that it does not own: unlike OpenSSL's own it never raises SIGPIPE, and what
+/// is written stays in it until it is flushed, or eight records would not fit any more.
 /// Throws std::bad_alloc.
 OwnedBio make_socket_bio(int fd);
 const SocketView& socket_view(BIO* bio);

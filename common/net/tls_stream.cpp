@@ -11,8 +11,6 @@ namespace lefting::net {
 
 namespace {
 
-constexpr std::size_t kRecordBytes = 16384;  // the most that one TLS record holds
-
 class TlsStream final : public Connection::Stream {
  public:
   TlsStream(UniqueFd taken, int stop, Address other, const Timeouts& waits,
