@@ -42,8 +42,17 @@ VersionCounter stamp_of(const Job& job) {
   return {stamp.device, stamp.counter};
 }
 
-void refuse_version(Job& job) {
+void put_off_changed(Job& job) {
   job.put_off({Cause::source_changed, "the source has another version by now"});
+}
+
+/// `now`  what the source says it has; nothing: no such file.
+void refuse_version(Job& job, const std::optional<Entry>& now) {
+  // Not at once: what was moved away may come back, and is no news to anybody then. But then what
+  // was only announced is told anew.
+  const bool is_final = job.view.ticket.announced || job.view.attempts >= kPatience;
+  job.denied = is_final && sync::has_lost(job.wanted(), now);
+  put_off_changed(job);
 }
 
 }  // namespace
@@ -159,7 +168,7 @@ Result<std::optional<Sha256>> Pipeline::fetch_hash(Job& job) {
     if (reply.error) {
       refuse(job, reply);
     } else if (!reply.entry || reply.entry->version != job.wanted().version) {
-      refuse_version(job);
+      refuse_version(job, reply.entry);
     } else {
       return reply.entry->hash;
     }
@@ -233,7 +242,7 @@ Status Pipeline::take_block(const Sent& sent, const wire::Reply& reply, std::uin
   if (reply.error) {
     refuse(*sent.job, reply);
   } else if (is_other_version(reply, sent.job->wanted())) {
-    if (from_ == From::source) refuse_version(*sent.job);
+    if (from_ == From::source) put_off_changed(*sent.job);
   } else {
     take_bytes(sent, bytes.value());
   }
@@ -264,9 +273,7 @@ void Pipeline::refuse(Job& job, const wire::Reply& reply) const {
   switch (*reply.error) {
     case wire::Code::changed:
     case wire::Code::not_found:
-      // Not at once: what was moved away may come back, and is no news to anybody then.
-      job.denied = job.view.attempts >= kPatience && sync::has_lost(job.wanted(), reply.entry);
-      return refuse_version(job);
+      return refuse_version(job, reply.entry);
     case wire::Code::busy:
       return job.put_off({Cause::source_busy, "the source is busy"},
                          std::clamp<std::uint64_t>(reply.retry_after_ms, 100, 30000));

@@ -123,7 +123,7 @@ void Worksite::learn_hash(Job& job, const std::optional<Sha256>& hash) {
     auto ticket = transaction.find_ticket(job.path());
     if (!ticket || ticket->id != job.id()) return std::vector<Ticket>{};
     ticket->wanted.hash = hash;
-    transaction.set_ticket_hash(job.path(), job.id(), *hash);
+    transaction.set_ticket_offer(*ticket);
     return std::vector<Ticket>{std::move(*ticket)};
   });
 }

@@ -303,17 +303,22 @@ void Worksite::plan_anew(Job& job) {
 
 void Worksite::forget_source(Job& job, int slot) {
   const std::uint64_t bit = std::uint64_t{1} << slot;
+  const bool announced = job.view.ticket.announced;
   const bool is_last = (job.view.ticket.sources & ~bit) == 0;
-  if (is_last && !relists_.take()) return;
+  // Nothing was refused for what was only announced: the peers need not say it anew.
+  const bool asks_anew = is_last && !announced;
+  if (asks_anew && !relists_.take()) return;
   instance_.index.write_tickets([&](store::Transaction& transaction) {
     auto ticket = transaction.find_ticket(job.path());
-    if (!ticket || ticket->id != job.id()) return std::vector<Ticket>{};
+    const bool is_it = ticket && ticket->id == job.id() && ticket->announced == announced;
+    if (!is_it) return std::vector<Ticket>{};
     ticket->sources &= ~bit;
-    transaction.set_ticket_sources(job.path(), job.id(), ticket->sources);
-    if (is_last) transaction.forget_seen();
+    transaction.set_ticket_offer(*ticket);
+    if (asks_anew) transaction.forget_seen();
     return std::vector<Ticket>{std::move(*ticket)};
   });
-  if (!is_last) return;
+  if (is_last) job.give_back();  // without a source it ends
+  if (!asks_anew) return;
   log_info("nobody has \"{}\" as it was offered; the peers are asked anew what they have",
            printable(job.path()));
   instance_.peers.ask_anew();

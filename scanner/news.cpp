@@ -53,8 +53,7 @@ void NewsSender::step() {
   const auto view = instance_.peers.get(slot_);
   if (!view || view->state != state::PeerState::online || view->peer.address.empty()) {
     connection_.reset();
-    const std::lock_guard lock{mutex_};
-    announced_.clear();  // it will hear of them when they are in the index
+    forget_announced();
     return wait(kKeepalive);
   }
   if (!connection_ && !connect(view->peer)) return;
@@ -102,6 +101,12 @@ void NewsSender::announce(const Entry& entry) {
     announced_.push_back(entry);
   }
   wake();
+}
+
+/// The peer will hear of them when they are in the index.
+void NewsSender::forget_announced() {
+  const std::lock_guard lock{mutex_};
+  announced_.clear();
 }
 
 bool NewsSender::tell_announced() {

@@ -38,6 +38,7 @@ class NewsSender {
   bool connect(const Peer& peer);
   /// Sends pages until the peer has all changes. False: it could not, and the step is over.
   bool tell_all();
+  void forget_announced();
   /// False as tell_all().
   bool tell_announced();
   /// `in_index`: the page is what the index has in the page's range.

@@ -49,7 +49,10 @@ struct Record {
 struct Ticket {
   std::uint64_t id = 0;  ///< order of arrival; a newer wish for the same path has a new id
   Entry wanted;
-  std::uint64_t sources = 0;       ///< bit S: the peer in slot S has it
+  std::uint64_t sources = 0;  ///< bit S: the peer in slot S has it
+  /// Told before it was hashed, outside the index: the index tells the same once more, or it never
+  /// came to be.
+  bool announced = false;
   std::vector<std::uint8_t> done;  ///< bit B (of byte B/8, lowest first): block B is in the partial
   /// What tickets before this one wanted of the path, oldest first; without a path.
   /// The downloader may have died after it had put one of them in place: then it is no edit.

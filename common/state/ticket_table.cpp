@@ -38,6 +38,7 @@ void fill(TicketData& data, const Ticket& ticket) {
   data.has_hash = wanted.hash.has_value();
   data.mode = static_cast<std::uint16_t>(wanted.mode);
   data.deleted = wanted.deleted;
+  data.announced = ticket.announced;
   data.version_count = static_cast<std::uint16_t>(wanted.version.size());
   data.path_bytes = static_cast<std::uint16_t>(wanted.path.size());
   std::copy(wanted.version.begin(), wanted.version.end(), data.versions());
@@ -77,6 +78,7 @@ TicketView to_view(const TicketNode& node) {
   wanted.deleted = data.deleted;
   view.ticket.id = data.id;
   view.ticket.sources = data.sources;
+  view.ticket.announced = data.announced;
   if (data.done) {
     view.ticket.done.assign(data.done.get(), data.done.get() + bitmap_bytes(data.size));
   }
@@ -134,6 +136,7 @@ void TicketTable::refresh(Arena& arena, TicketNode& node, const Ticket& ticket) 
     data.hash = *ticket.wanted.hash;
     data.has_hash = true;
   }
+  data.announced &= ticket.announced;
   const bool has_another = (ticket.sources & ~data.sources) != 0;
   data.sources = ticket.sources;
   // A source that tells of it again may have it by now.

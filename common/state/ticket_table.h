@@ -43,6 +43,7 @@ struct TicketData {
   Cause cause = Cause::none;
   bool has_hash = false;
   bool deleted = false;
+  bool announced = false;
 
   VersionCounter* versions() { return reinterpret_cast<VersionCounter*>(this + 1); }
   const VersionCounter* versions() const {

@@ -129,6 +129,7 @@ Ticket read_ticket(const Statement& row) {
   const std::string_view done = row.blob(9);
   ticket.done.assign(done.begin(), done.end());
   ticket.former = decode_wishes(row.blob(10));
+  ticket.announced = row.number(11) != 0;
   return ticket;
 }
 

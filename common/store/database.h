@@ -20,7 +20,8 @@ struct CloseDatabase {
 using Handle = std::unique_ptr<sqlite3, CloseDatabase>;
 
 #define RECORD_COLUMNS "path, size, mtime, mode, deleted, hash, version, sequence, ctime, inode"
-#define TICKET_COLUMNS "path, size, mtime, mode, deleted, hash, version, id, sources, done, former"
+#define TICKET_COLUMNS \
+  "path, size, mtime, mode, deleted, hash, version, id, sources, done, former, announced"
 
 /// Opens a store that is there, only to look at it: what is in its log stays there. Throws
 /// StoreError.
@@ -79,10 +80,11 @@ struct Store::Database {
   Statement find_ticket{raw, "SELECT " TICKET_COLUMNS " FROM ticket WHERE shard=? AND path=?"};
   Statement add_ticket{raw,
                        "INSERT INTO ticket(shard, " TICKET_COLUMNS
-                       ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(shard, path) DO NOTHING"};
+                       ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(shard, path) DO NOTHING"};
   Statement drop_path{raw, "DELETE FROM ticket WHERE shard=? AND path=?"};
-  Statement set_sources{raw, "UPDATE ticket SET sources=? WHERE shard=? AND path=? AND id=?"};
-  Statement set_hash{raw, "UPDATE ticket SET hash=? WHERE shard=? AND path=? AND id=?"};
+  Statement set_offer{raw,
+                      "UPDATE ticket SET sources=?, hash=?, announced=? "
+                      "WHERE shard=? AND path=? AND id=?"};
   Statement set_done{raw, "UPDATE ticket SET done=? WHERE shard=? AND path=? AND id=?"};
   Statement remove_ticket{raw, "DELETE FROM ticket WHERE shard=? AND path=? AND id=?"};
   Statement give_up_ticket{raw,

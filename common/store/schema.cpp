@@ -65,6 +65,11 @@ CREATE INDEX file_content ON file(size, hash) WHERE size>=65536 AND deleted=0;
 )";
 static_assert(kContentBytes == 65536);
 
+/// What version 7 has that version 6 had not.
+constexpr const char* kTables7 = R"(
+ALTER TABLE ticket ADD COLUMN announced INTEGER NOT NULL DEFAULT 0;
+)";
+
 /// From version 1, whose tickets had no shard.
 constexpr const char* kMoveTickets = R"(
 INSERT INTO ticket SELECT shard_of(path), path, id, size, mtime, mode, deleted, hash, version,
@@ -101,6 +106,7 @@ void create(sqlite3* database) {
     execute(database, kTables4);
     execute(database, kTables5);
     execute(database, kTables6);
+    execute(database, kTables7);
     execute(database,
             fmt::format("INSERT INTO fact VALUES('index', '{}')", index_text(id)).c_str());
     execute(database, fmt::format("PRAGMA application_id={}", kApplicationId).c_str());
@@ -124,6 +130,7 @@ void upgrade(sqlite3* database) {
   if (version < 4) execute(database, kTables4);
   if (version < 5) execute(database, kTables5);
   if (version < 6) execute(database, kTables6);
+  if (version < 7) execute(database, kTables7);
   execute(database, fmt::format("PRAGMA user_version={}", kSchemaVersion).c_str());
   execute(database, "COMMIT");
 }

@@ -170,8 +170,8 @@ class Transaction {
   std::optional<Ticket> find_ticket(std::string_view path);
   /// Stores a ticket in the place of the path's old one and gives it a new id.
   void put_ticket(Ticket& ticket);
-  void set_ticket_sources(std::string_view path, std::uint64_t id, std::uint64_t sources);
-  void set_ticket_hash(std::string_view path, std::uint64_t id, const Sha256& hash);
+  /// Its sources, its hash, and whether it was only announced. Nothing where its id is gone.
+  void set_ticket_offer(const Ticket& ticket);
   void set_ticket_done(std::string_view path, std::uint64_t id,
                        const std::vector<std::uint8_t>& done);
   /// Only if the path's ticket still has that id.

@@ -74,7 +74,7 @@ bool Transaction::add_ticket(Ticket& ticket) {
   add.bind(1, shard_column(ticket.wanted.path)).bind_blob(2, ticket.wanted.path);
   bind_entry(add, 3, ticket.wanted, version);
   add.bind(9, next_ticket_).bind(10, ticket.sources).bind_blob(11, ticket.done);
-  add.bind_blob(12, former);
+  add.bind_blob(12, former).bind(13, std::uint64_t{ticket.announced});
   add.run();
   if (sqlite3_changes(database.raw) == 0) return false;
   ticket.id = next_ticket_++;
@@ -88,16 +88,13 @@ void Transaction::put_ticket(Ticket& ticket) {
   add_ticket(ticket);
 }
 
-void Transaction::set_ticket_sources(std::string_view path, std::uint64_t id,
-                                     std::uint64_t sources) {
-  Statement& set = store_.database_->set_sources;
-  set.bind(1, sources).bind(2, shard_column(path)).bind_blob(3, path).bind(4, id);
-  set.run();
-}
-
-void Transaction::set_ticket_hash(std::string_view path, std::uint64_t id, const Sha256& hash) {
-  Statement& set = store_.database_->set_hash;
-  set.bind_blob(1, hash.bytes).bind(2, shard_column(path)).bind_blob(3, path).bind(4, id);
+void Transaction::set_ticket_offer(const Ticket& ticket) {
+  Statement& set = store_.database_->set_offer;
+  const Entry& wanted = ticket.wanted;
+  set.bind(1, ticket.sources);
+  wanted.hash ? set.bind_blob(2, wanted.hash->bytes) : set.bind_null(2);
+  set.bind(3, std::uint64_t{ticket.announced});
+  set.bind(4, shard_column(wanted.path)).bind_blob(5, wanted.path).bind(6, ticket.id);
   set.run();
 }
 

@@ -24,12 +24,7 @@ Joined put_wish(store::Transaction& transaction, Ticket& ticket) {
   if (!old) return Joined::refused;
   const Joined joined = join_wish(*old, ticket);
   if (joined == Joined::replaces) transaction.put_ticket(ticket);
-  if (joined == Joined::adds) {
-    transaction.set_ticket_sources(ticket.wanted.path, ticket.id, ticket.sources);
-    if (ticket.wanted.hash) {
-      transaction.set_ticket_hash(ticket.wanted.path, ticket.id, *ticket.wanted.hash);
-    }
-  }
+  if (joined == Joined::adds) transaction.set_ticket_offer(ticket);
   return joined;
 }
 
@@ -56,7 +51,7 @@ Result<Taken> Intake::take(int slot, const wire::Greeting& greeting,
 
   Taken taken;
   if (greeting.index) taken.forgot = meet_index(slot, greeting.index->id);
-  std::vector<Entry> wanted;
+  std::vector<Ticket> wishes;
   std::vector<Change> revived;
   const std::uint64_t now = wall_ms();
   const auto take_entry = [&](Entry&& entry) {
@@ -72,12 +67,15 @@ Result<Taken> Intake::take(int slot, const wire::Greeting& greeting,
     if (offer == Offer::revive) revived.push_back({.record = *ours});
     if (revived.size() >= kWishesATransaction) revive(revived, taken);
     if (offer != Offer::wish) return;
-    wanted.push_back(std::move(entry));
-    if (wanted.size() >= kWishesATransaction) want(slot, wanted, taken);
+    Ticket& wish = wishes.emplace_back();
+    wish.sources = std::uint64_t{1} << slot;
+    wish.announced = !greeting.index && is_announcement(entry);
+    wish.wanted = std::move(entry);
+    if (wishes.size() >= kWishesATransaction) want(wishes, taken);
   };
   const Status read =
       page.empty() ? Status{} : wire::decode_entry_list(page, take_entry, taken.rejected);
-  if (!wanted.empty()) want(slot, wanted, taken);
+  if (!wishes.empty()) want(wishes, taken);
   if (!revived.empty()) revive(revived, taken);
   if (!read) return read.error();
   update_peer(index_.store(), peers_, slot, [&](Peer& peer) {
@@ -105,22 +103,19 @@ void Intake::revive(std::vector<Change>& tombstones, Taken& taken) {
   tombstones.clear();
 }
 
-void Intake::want(int slot, std::vector<Entry>& wanted, Taken& taken) {
+void Intake::want(std::vector<Ticket>& wishes, Taken& taken) {
   index_.write_tickets([&](store::Transaction& transaction) {
     std::vector<Ticket> tickets;
-    for (Entry& entry : wanted) {
-      Ticket ticket;
-      ticket.wanted = std::move(entry);
-      ticket.sources = std::uint64_t{1} << slot;
-      const Joined joined = put_wish(transaction, ticket);
+    for (Ticket& wish : wishes) {
+      const Joined joined = put_wish(transaction, wish);
       if (joined == Joined::replaces || joined == Joined::adds) ++taken.wishes;
       if (joined == Joined::known) ++taken.retold;
       // A known one too: whoever stored it may have died before it was in the segment.
-      if (joined != Joined::refused) tickets.push_back(std::move(ticket));
+      if (joined != Joined::refused) tickets.push_back(std::move(wish));
     }
     return tickets;
   });
-  wanted.clear();
+  wishes.clear();
 }
 
 }  // namespace lefting::sync

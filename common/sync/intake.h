@@ -44,7 +44,7 @@ class Intake {
  private:
   bool meet_index(int slot, IndexId index);
   void revive(std::vector<Change>& tombstones, Taken& taken);
-  void want(int slot, std::vector<Entry>& wanted, Taken& taken);
+  void want(std::vector<Ticket>& wishes, Taken& taken);
 
   Index& index_;
   state::PeerList& peers_;

@@ -17,6 +17,14 @@ bool same_version(const Entry& a, const Entry& b) {
   return compare(a.version, b.version) == Order::equal;
 }
 
+/// What is only announced may never come to be, so nothing is given up for it, and it is given up
+/// for what is sure: if it comes to be it is told once more.
+bool is_replaced(const Ticket& old, const Ticket& wish) {
+  if (old.announced != wish.announced) return old.announced;
+  // A wish that nobody can fulfil any more stands in nobody's way.
+  return old.sources == 0 || supersedes(wish.wanted, old.wanted);
+}
+
 /// What a ticket in the place of `old` must know of it.
 std::vector<Entry> former_wishes(const Ticket& old) {
   std::vector<Entry> former = old.former;
@@ -49,6 +57,10 @@ Offer judge_offer(const Record* ours, const Entry& theirs, ShortId self, std::ui
   return Offer::wish;
 }
 
+bool is_announcement(const Entry& entry) {
+  return !entry.hash && !entry.deleted && !entry.version.empty();
+}
+
 std::vector<Entry> earlier_wishes(const Ticket& ticket) {
   std::vector<Entry> wishes = ticket.former;
   for (Entry& wish : wishes) wish.path = ticket.wanted.path;
@@ -61,13 +73,14 @@ Joined join_wish(const Ticket& old, Ticket& ticket) {
     const bool has_version = !old.wanted.version.empty() && !ticket.wanted.version.empty();
     const auto hash = old.wanted.hash || !has_version ? old.wanted.hash : ticket.wanted.hash;
     const std::uint64_t sources = old.sources | ticket.sources;
+    const bool announced = old.announced && ticket.announced;
     ticket = old;
     ticket.sources = sources;
+    ticket.announced = announced;
     ticket.wanted.hash = hash;
-    return sources == old.sources && hash == old.wanted.hash ? Joined::known : Joined::adds;
+    return ticket == old ? Joined::known : Joined::adds;
   }
-  // A wish that nobody can fulfil any more stands in nobody's way.
-  if (old.sources != 0 && !supersedes(ticket.wanted, old.wanted)) return Joined::refused;
+  if (!is_replaced(old, ticket)) return Joined::refused;
   ticket.former = former_wishes(old);
   // The same content under a newer version: its sources and blocks are as good as before.
   if (old.wanted.hash && old.wanted.hash == ticket.wanted.hash) {

@@ -28,6 +28,7 @@ struct Source {
   std::atomic<bool> lies{false};  ///< sends other bytes
   std::string entry = raw_entry("big", content.size(), 5, "," + kVersion);
   std::atomic<int> asked{0};  ///< for the entry
+  std::atomic<int> hellos{0};
 
   std::string error(const std::string& code) const {
     return raw_frame(R"({"reply":"get_file","status":"error","error":")" + code + R"("})");
@@ -50,6 +51,7 @@ struct Source {
     peer.answer_with([this, entry_answer = std::move(entry_answer)](const RawFrame& frame) {
       const auto request = frame.json();
       const std::string operation = request["operation"].GetString();
+      hellos += operation == "hello";
       if (operation == "hello") return std::optional{peer.hello_reply("[" + entry + "]")};
       if (operation == "news") return std::optional{raw_frame(R"({"reply":"news","status":"ok"})")};
       const bool is_block = !request.HasMember("part");
@@ -110,6 +112,25 @@ TEST_CASE("announce: where the source has another version by now, that is fetche
       "]"));
   REQUIRE(connection.receive().has_value());
   CHECK(eventually([&] { return node.holds("big", old); }));
+}
+
+TEST_CASE("announce: what never came to be is given up at once, and nobody is asked anew") {
+  Source source;
+  Node node{true};
+  SUBCASE("gone") {
+    source.answer_with([&](int) { return source.error("not_found"); });
+  }
+  SUBCASE("recorded under an older version, as where a clock was set back") {
+    source.answer_with([&](int) {
+      return source.entry_reply(R"("hash":")" + sha256(source.content) + R"(",)" + version(1));
+    });
+  }
+  node.start({source.peer.address()});
+  CHECK(eventually([&] { return source.asked > 0 && node.dump()["tickets"].Size() == 0; }));
+  CHECK(source.asked == 1);
+  CHECK_FALSE(node.exists("big"));
+  CHECK_FALSE(node.exists("big.lefting"));
+  CHECK(source.hellos == 1);
 }
 
 TEST_CASE("announce: a source that never says a hash is believed, as one without versions is") {
@@ -184,4 +205,23 @@ TEST_CASE("announce: while a large file is hashed small ones are recorded, and a
   CHECK_FALSE(paths().contains("large"));
   node.stop();
   CHECK_FALSE(paths().contains("large"));
+}
+
+TEST_CASE("announce: a peer that is offline is not waited for") {
+  RawPeer peer;
+  Node node{true};
+  Node other{true};
+  peer.answer_with([&](const RawFrame& frame) -> std::optional<std::string> {
+    if (std::string{frame.json()["operation"].GetString()} == "hello")
+      return peer.hello_reply("[]");
+    return raw_frame(R"({"reply":"news","status":"ok"})");
+  });
+  node.start({peer.address(), other.address()});
+  const auto state_of = [&](int at) { return text_of(node.dump()["peers"][at], "state"); };
+  REQUIRE(eventually([&] { return state_of(0) == "online" && state_of(1) == "offline"; }));
+  const int scanner = node.role_pid("scanner");
+  const std::string content = random_bytes(20u << 20, 3);
+  node.write("big", content);
+  CHECK(eventually([&] { return node.dump()["files"].Size() == 1; }));
+  CHECK(node.role_pid("scanner") == scanner);
 }

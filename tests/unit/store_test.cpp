@@ -334,12 +334,18 @@ TEST_CASE("store: a path has one ticket, a newer one gets a newer id, ids are ne
   {
     Transaction transaction{store};
     transaction.set_ticket_done("a", 1, {9});  // the id before: no effect
-    transaction.set_ticket_sources("a", 2, 7);
+    Ticket offer = ticket;
+    offer.sources = 7;
+    offer.announced = true;
+    transaction.set_ticket_offer(offer);
+    offer = {.id = 1, .wanted = ticket.wanted, .sources = 9, .done = {}, .former = {}};
+    transaction.set_ticket_offer(offer);
     transaction.set_ticket_done("a", 2, {3});
     transaction.remove_ticket("a", 1);
     transaction.commit();
   }
   CHECK(store.find_ticket("a")->sources == 7);
+  CHECK(store.find_ticket("a")->announced);
   CHECK(store.find_ticket("a")->done == std::vector<std::uint8_t>{3});
   {
     Transaction transaction{store};
@@ -422,7 +428,8 @@ TEST_CASE("store: former wishes come back whole, in their order, whatever the ti
     CAPTURE(count);
     Transaction transaction{store};
     transaction.put_ticket(ticket);
-    transaction.set_ticket_sources("a", ticket.id, 3);
+    ticket.sources = 3;
+    transaction.set_ticket_offer(ticket);
     transaction.set_ticket_done("a", ticket.id, {7});
     transaction.commit();
     CHECK(Store{folder / "s.db"}.find_ticket("a")->former == ticket.former);

@@ -71,3 +71,30 @@ TEST_CASE("join_wish: what was announced without its hash gets it, and it is nev
   CHECK(join_wish(bare, wish) == Joined::known);
   CHECK_FALSE(wish.wanted.hash.has_value());
 }
+
+TEST_CASE("join_wish: nothing is given up for what is only announced, and it for what is sure") {
+  const Entry early = test::entry("f", 1, {{device('A'), 5}});
+  Entry late = test::entry("f", 2, {{device('A'), 9}});
+  const auto ticket = [](const Entry& wanted, bool announced) {
+    Ticket made;
+    made.wanted = wanted;
+    made.sources = 1;
+    made.announced = announced;
+    return made;
+  };
+  Ticket wish = ticket(late, true);
+  CHECK(join_wish(ticket(early, false), wish) == Joined::refused);
+  wish = ticket(early, false);
+  CHECK(join_wish(ticket(late, true), wish) == Joined::replaces);
+  wish = ticket(late, false);
+  CHECK(join_wish(ticket(early, true), wish) == Joined::replaces);
+  wish = ticket(early, true);
+  CHECK(join_wish(ticket(late, true), wish) == Joined::refused);
+  // Told in the index too it is sure, and stays so.
+  wish = ticket(late, false);
+  CHECK(join_wish(ticket(late, true), wish) == Joined::adds);
+  CHECK_FALSE(wish.announced);
+  wish = ticket(late, true);
+  CHECK(join_wish(ticket(late, false), wish) == Joined::known);
+  CHECK_FALSE(wish.announced);
+}
