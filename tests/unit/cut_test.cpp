@@ -43,6 +43,26 @@ std::vector<Block> cut_plainly(const std::string& content) {
   return out;
 }
 
+/// As PROTOCOL.md says it, a byte after the other.
+std::size_t length_by_the_words(const std::string& content) {
+  std::uint64_t state = 0x4c656674696e6721;
+  std::vector<std::uint64_t> gear;
+  while (gear.size() < 256) {
+    state += 0x9e3779b97f4a7c15;
+    std::uint64_t z = (state ^ state >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    gear.push_back(z ^ z >> 31);
+  }
+  std::uint64_t hash = 0;
+  for (std::size_t byte = 65'473; byte <= std::min<std::size_t>(content.size(), 1'048'576);
+       ++byte) {
+    hash = hash * 2 + gear[static_cast<std::uint8_t>(content[byte - 1])];
+    if (byte >= 65'537 && hash >> 44 == 0) return byte;
+    if (byte >= 262'145 && hash >> 48 == 0) return byte;
+  }
+  return std::min<std::size_t>(content.size(), 1'048'576);
+}
+
 std::size_t bytes_not_in(const std::vector<Block>& blocks, const std::vector<Block>& known) {
   std::set<BlockHash> hashes;
   for (const Block& block : known) hashes.insert(block.hash);
@@ -52,6 +72,17 @@ std::size_t bytes_not_in(const std::vector<Block>& blocks, const std::vector<Blo
 }
 
 }  // namespace
+
+TEST_CASE("block_length: as PROTOCOL.md says, wherever a block ends") {
+  for (unsigned seed = 0; seed < 300; ++seed) {
+    CAPTURE(seed);
+    std::string content = noise(1'048'576, seed);
+    // Some short, and some of few different bytes.
+    if (seed % 4 == 1) content.resize(content.size() * (seed + 1) / 301);
+    for (char& byte : content) byte = seed % 4 == 2 ? static_cast<char>(byte & 1) : byte;
+    CHECK(block_length(std::as_bytes(std::span{content})) == length_by_the_words(content));
+  }
+}
 
 TEST_CASE("cut_file: however many threads cut, the blocks are those of the rule") {
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, kLeastBlock, kLeastBlock + 1,
