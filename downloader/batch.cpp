@@ -136,6 +136,11 @@ void Batch::fetch_from(int slot, const std::vector<Job*>& jobs) {
     const Status written = job->writer ? job->writer->settle() : Status{};
     if (!written) site_.give_up(*job, written);
   }
+  for (Job* job : jobs) {
+    if (job->stage == Job::Stage::fetch && job->delta && job->delta->has_all()) {
+      site_.copy_old(*job);
+    }
+  }
   if (fetched) fetched = learn_hashes(pipeline, jobs);
   if (!fetched) {
     const Error& why = fetched.error();
@@ -146,11 +151,13 @@ void Batch::fetch_from(int slot, const std::vector<Job*>& jobs) {
     sources_.drop(slot, why, !is_stop(why));
   }
   for (Job* job : jobs) {
-    if (job->denied) site_.forget_source(*job, slot);
-    if (job->stage == Job::Stage::fetch && job->delta && job->delta->has_all()) {
-      site_.end_delta(*job, job->path());
-    } else if (job->stage == Job::Stage::fetch && job->is_whole() && !job->awaits_hash()) {
-      site_.prove(*job);
+    if (job->denied && job->view.ticket.announced) {
+      site_.give_up_announced(*job);
+    } else if (job->denied) {
+      site_.forget_source(*job, slot);
+    }
+    if (job->stage == Job::Stage::fetch && job->is_whole() && !job->awaits_hash()) {
+      job->delta ? site_.end_delta(*job, job->path()) : site_.prove(*job);
     } else {
       site_.save_done(*job);
     }
@@ -165,10 +172,13 @@ Status Batch::fetch_blocks(Pipeline& pipeline, const std::vector<Job*>& jobs) {
 
 Status Batch::begin_deltas(Pipeline& pipeline, const std::vector<Job*>& jobs) {
   for (Job* job : jobs) {
-    if (job->stage != Job::Stage::fetch || !site_.wants_delta(*job)) continue;
-    auto blocks = pipeline.fetch_manifest(*job);
-    if (!blocks) return blocks.error();
-    if (blocks.value()) site_.begin_delta(*job, std::move(*blocks.take()));
+    if (job->stage != Job::Stage::fetch) continue;
+    if (site_.wants_delta(*job)) {
+      auto blocks = pipeline.fetch_manifest(*job);
+      if (!blocks) return blocks.error();
+      if (blocks.value()) site_.begin_delta(*job, std::move(*blocks.take()));
+    }
+    if (job->awaits_hash() && job->found && !job->delta) site_.await_hash(*job);
   }
   return {};
 }

@@ -30,6 +30,7 @@ struct Delta {
   std::vector<Run> runs;         ///< by `to`
   std::vector<Missing> missing;  ///< by `offset`
   std::size_t fetched = 0;       ///< so many of `missing`, in their order, are in the partial file
+  bool copied = false;           ///< `runs` are in it too
   UniqueFd old_file;
   std::string blocks;  ///< of the new version, encoded
 

@@ -59,7 +59,7 @@ struct Job {
   const std::string& path() const { return view.ticket.wanted.path; }
   std::uint64_t id() const { return view.ticket.id; }
   bool has(std::uint64_t block) const { return has_bit(done, block); }
-  bool is_whole() const { return partial && frontier == blocks; }
+  bool is_whole() const { return partial && (delta ? delta->copied : frontier == blocks); }
   /// It was announced before it was hashed: what has come is proved when its source has done that.
   bool awaits_hash() const {
     return !wanted().hash && !wanted().version.empty() && !wanted().deleted && !has_no_hash;

@@ -20,7 +20,8 @@ void Worksite::take_local(Job& job) {
     job.delta.emplace();
     job.delta->runs = {{.from = 0, .to = 0, .length = wanted.size}};
     job.delta->old_file = fd.take();
-    end_delta(job, record.entry.path);
+    copy_old(job);
+    if (job.is_whole()) end_delta(job, record.entry.path);
     if (job.stage == Job::Stage::fetched) {
       log_info("\"{}\" is taken from \"{}\"", printable(job.path()), printable(record.entry.path));
     }
@@ -40,10 +41,15 @@ Result<UniqueFd> Worksite::open_as_recorded(const Record& record) const {
   return fd;
 }
 
-bool Worksite::wants_delta(const Job& job) const {
-  return job.found && job.record && job.record->entry.hash && job.wanted().hash && !job.no_delta &&
-         job.blocks > 1 && job.partial && !job.partial->resumed() && job.frontier == 0 &&
+bool Worksite::has_old_version(const Job& job) {
+  return job.found && job.record && job.record->entry.hash && !job.record->entry.deleted &&
          job.found->type == share::FileType::file && job.found->size > share::kWorthCutting;
+}
+
+bool Worksite::wants_delta(const Job& job) const {
+  const bool can_prove = job.wanted().hash || job.awaits_hash();
+  return can_prove && has_old_version(job) && !job.no_delta && job.blocks > 1 && job.partial &&
+         !job.partial->resumed() && job.frontier == 0;
 }
 
 void Worksite::begin_delta(Job& job, std::string blocks) {
@@ -66,18 +72,28 @@ void Worksite::begin_delta(Job& job, std::string blocks) {
     if (!cut) return;
     old_blocks = cut.take();
   }
-  job.delta = plan_delta(*old_blocks, *new_blocks);
-  if (!job.delta) return;
+  auto delta = plan_delta(*old_blocks, *new_blocks);
+  if (!delta) return;
+  // Most likely it was only touched.
+  const bool is_same = delta->missing.empty() && *old_blocks == *new_blocks;
+  if (is_same && job.awaits_hash()) return;
+  job.delta = std::move(delta);
   job.delta->old_file = fd.take();
   job.delta->blocks = std::move(blocks);
 }
 
+void Worksite::copy_old(Job& job) {
+  if (job.delta->copied) return;
+  const Status copied = copy_runs(job);
+  if (!copied && context_.stopping()) return job.give_back();
+  if (!copied) return begin_anew(job, copied.error());
+  job.delta->copied = true;
+}
+
 void Worksite::end_delta(Job& job, const std::string& from) {
-  Status proved = copy_runs(job);
-  if (!proved && context_.stopping()) return job.give_back();
   const Delta delta = std::move(*job.delta);
   job.delta.reset();
-  if (proved) proved = take_hash(job);
+  Status proved = take_hash(job);
   if (proved && job.hash != job.wanted().hash) {
     proved = plain_error("read \"" + printable(from) + "\"", "it is not what was recorded of it");
   }
@@ -90,7 +106,8 @@ void Worksite::end_delta(Job& job, const std::string& from) {
 
 void Worksite::begin_anew(Job& job, const Error& why) {
   log_warning("{}; \"{}\" is fetched as a whole", why.text(), printable(job.path()));
-  job.writer.reset();  // before the file that it reads
+  job.writer.reset();  // before what it uses
+  job.delta.reset();
   job.partial.reset();
   job.hash.reset();
   if (auto gone = forget_partial(job); !gone) put_off_by(job, gone.error());

@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/share/hash.h"
 #include "common/share/reason_of.h"
+#include "common/sync/announcement.h"
 #include "common/sync/decide.h"
 #include "common/sync/version.h"
 #include "common/wire/entry_list.h"
@@ -42,17 +43,17 @@ VersionCounter stamp_of(const Job& job) {
   return {stamp.device, stamp.counter};
 }
 
+/// What was only announced is void then: if it comes back it is told anew.
 void put_off_changed(Job& job) {
+  job.denied = job.view.ticket.announced;
   job.put_off({Cause::source_changed, "the source has another version by now"});
 }
 
 /// `now`  what the source says it has; nothing: no such file.
 void refuse_version(Job& job, const std::optional<Entry>& now) {
-  // Not at once: what was moved away may come back, and is no news to anybody then. But then what
-  // was only announced is told anew.
-  const bool is_final = job.view.ticket.announced || job.view.attempts >= kPatience;
-  job.denied = is_final && sync::has_lost(job.wanted(), now);
   put_off_changed(job);
+  // Not at once: what was moved away may come back, and is no news to anybody then.
+  job.denied |= job.view.attempts >= kPatience && sync::has_lost(job.wanted(), now);
 }
 
 }  // namespace
@@ -167,7 +168,7 @@ Result<std::optional<Sha256>> Pipeline::fetch_hash(Job& job) {
     if (reply.error == wire::Code::busy && has_waited) continue;  // it is still being hashed
     if (reply.error) {
       refuse(job, reply);
-    } else if (!reply.entry || reply.entry->version != job.wanted().version) {
+    } else if (!reply.entry || !sync::is_announced(job.wanted(), *reply.entry)) {
       refuse_version(job, reply.entry);
     } else {
       return reply.entry->hash;
@@ -201,7 +202,8 @@ wire::Request Pipeline::request_for(const Job& job, wire::Part part) {
   request.operation = wire::Operation::get_file;
   request.file.path = job.path();
   request.file.part = part;
-  if (part == wire::Part::have) request.file.stamp = stamp_of(job);
+  const bool is_announced = part == wire::Part::manifest && !job.wanted().hash;
+  if (part == wire::Part::have || is_announced) request.file.stamp = stamp_of(job);
   if (part == wire::Part::block || part == wire::Part::manifest) {
     request.file.hash = job.wanted().hash;
   }

@@ -20,6 +20,11 @@ namespace {
 /// A peer may announce any size; what is noted of its blocks must stay small.
 constexpr std::uint64_t kMostBlocks = std::uint64_t{1} << 24;
 
+/// The ticket ends, unless it has a source by now, or is not only announced.
+sync::Plan plan_to_give_up() {
+  return {.step = sync::Step::drop, .result = {}, .again = true, .reason = {}};
+}
+
 sync::Standing standing_of(const std::optional<share::FileStat>& stat, const Record* record) {
   if (!stat) return sync::Standing::nothing;
   if (stat->type == share::FileType::folder) return sync::Standing::folder;
@@ -61,9 +66,7 @@ void Worksite::begin_rename(Job& job, Job& wanted) {
 /// Makes the plan. False: it can't be made now, and the job is given back or put off.
 bool Worksite::look(Job& job) {
   if (job.view.ticket.sources == 0) {
-    // Nobody has it any more: the peer was removed. Where it has a source by now it is planned
-    // anew.
-    job.plan = {.step = sync::Step::drop, .result = {}, .again = true, .reason = {}};
+    job.plan = plan_to_give_up();  // nobody has it any more: the peer was removed
     return true;
   }
   job.record = instance_.dictionary.find(job.path());
@@ -130,9 +133,9 @@ void Worksite::carry_out(Job& job) {
       if (auto good = share::check_ignore_file(job.path(), job.wanted().size); !good) {
         return job.put_off({Cause::too_large, good.error().text()});
       }
-      if (job.awaits_hash() && (job.found || job.plan.keeps)) {
-        // By its hash it may prove to be what is here, or made of it.
-        return job.put_off({Cause::source_busy, "its source is still hashing it"});
+      // By its hash it may prove to be what is here.
+      if (job.awaits_hash() && (job.plan.keeps || (job.found && !has_old_version(job)))) {
+        return await_hash(job);
       }
       // An empty folder gives way, one with something in it doesn't.
       if (job.found && job.found->type == share::FileType::folder) job.found.reset();
@@ -140,7 +143,7 @@ void Worksite::carry_out(Job& job) {
       return;
     case sync::Step::hash:  // nobody hashes twice
     case sync::Step::wait:
-      return job.put_off(job.plan.reason);
+      return job.view.ticket.announced ? give_up_announced(job) : job.put_off(job.plan.reason);
   }
 }
 
@@ -170,6 +173,19 @@ void Worksite::to_record(Job& job, const share::FileStat& stat) {
   made.ctime_ns = stat.ctime_ns;
   made.inode = stat.inode;
   job.stage = Job::Stage::record;
+}
+
+void Worksite::await_hash(Job& job) {
+  if (job.view.ticket.announced) return give_up_announced(job);
+  job.put_off({Cause::source_busy, "its source is still hashing it"});
+}
+
+void Worksite::give_up_announced(Job& job) {
+  job.writer.reset();  // before what it uses
+  job.delta.reset();
+  job.partial.reset();
+  job.plan = plan_to_give_up();
+  carry_out(job);
 }
 
 void Worksite::put_off_by(Job& job, const Error& error) {
@@ -303,22 +319,17 @@ void Worksite::plan_anew(Job& job) {
 
 void Worksite::forget_source(Job& job, int slot) {
   const std::uint64_t bit = std::uint64_t{1} << slot;
-  const bool announced = job.view.ticket.announced;
   const bool is_last = (job.view.ticket.sources & ~bit) == 0;
-  // Nothing was refused for what was only announced: the peers need not say it anew.
-  const bool asks_anew = is_last && !announced;
-  if (asks_anew && !relists_.take()) return;
+  if (is_last && !relists_.take()) return;
   instance_.index.write_tickets([&](store::Transaction& transaction) {
     auto ticket = transaction.find_ticket(job.path());
-    const bool is_it = ticket && ticket->id == job.id() && ticket->announced == announced;
-    if (!is_it) return std::vector<Ticket>{};
+    if (!ticket || ticket->id != job.id()) return std::vector<Ticket>{};
     ticket->sources &= ~bit;
     transaction.set_ticket_offer(*ticket);
-    if (asks_anew) transaction.forget_seen();
+    if (is_last) transaction.forget_seen();
     return std::vector<Ticket>{std::move(*ticket)};
   });
-  if (is_last) job.give_back();  // without a source it ends
-  if (!asks_anew) return;
+  if (!is_last) return;
   log_info("nobody has \"{}\" as it was offered; the peers are asked anew what they have",
            printable(job.path()));
   instance_.peers.ask_anew();

@@ -38,9 +38,17 @@ class Worksite {
   bool wants_delta(const Job& job) const;
   /// Plans it: `blocks` of the new version, encoded.
   void begin_delta(Job& job, std::string blocks);
-  /// All that the old file, at path `from`, lacks has come: takes the rest from it, and proves the
-  /// whole. Where it is not as expected, the job stays to be fetched, as a whole.
+  /// All that the old file lacks has come: takes the rest from it. Where that can't be, the job
+  /// stays to be fetched, as a whole.
+  void copy_old(Job& job);
+  /// The whole is there, made of the file at path `from`, and its hash is known: proves it. Where
+  /// it is not as expected, as copy_old().
   void end_delta(Job& job, const std::string& from);
+  /// By its hash it may prove to be what is here.
+  void await_hash(Job& job);
+  /// What was only announced can't be fetched now, or never came to be: its ticket ends, unless the
+  /// source's index has told it meanwhile. If it is to come, that will be told.
+  void give_up_announced(Job& job);
   /// Stores what has been noted since the last time.
   void save_done(Job& job);
   /// The partial file is useless: takes it away, with what was noted of it, and puts the job off.
@@ -86,6 +94,7 @@ class Worksite {
   Result<std::uint64_t> note_missing(Job& job, const ContentWriter::Piece& piece);
   void finish(Job& job);
   Result<UniqueFd> open_as_recorded(const Record& record) const;
+  static bool has_old_version(const Job& job);
   Status copy_runs(Job& job);
   /// What was made of files here is not what is wanted: it is fetched as a whole.
   void begin_anew(Job& job, const Error& why);

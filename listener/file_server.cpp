@@ -7,6 +7,7 @@
 #include "common/base/os.h"
 #include "common/share/cut.h"
 #include "common/share/partial.h"
+#include "common/sync/announcement.h"
 #include "common/wire/entry_list.h"
 #include "common/wire/frame.h"
 
@@ -82,16 +83,19 @@ Answer FileServer::answer(const wire::Request& request) {
 Answer FileServer::answer_manifest(const wire::Request& request) {
   const wire::GetFile& wanted = request.file;
   const auto record = instance_.dictionary.find(wanted.path);
-  if (!record || record->entry.deleted || !record->entry.hash) {
-    return refuse(request, wire::Code::not_found, "no such file");
-  }
-  if (wanted.hash && record->entry.hash != wanted.hash) {
-    return changed(request, record, std::nullopt);
-  }
-  const auto stored = instance_.store.find_manifest(*record->entry.hash, share::kCutRule);
+  const bool is_recorded =
+      record && (!wanted.stamp || is_of(record->entry, *wanted.stamp)) && !record->entry.deleted;
+  if (!is_recorded && !wanted.stamp) return refuse(request, wire::Code::not_found, "no such file");
+  const auto hash = is_recorded ? record->entry.hash : std::nullopt;
+  if (wanted.hash && hash != wanted.hash) return changed(request, record, std::nullopt);
+  const auto content = hash || !wanted.stamp
+                           ? hash
+                           : std::optional{sync::announced_content(wanted.path, *wanted.stamp)};
+  const auto stored =
+      content ? instance_.store.find_manifest(*content, share::kCutRule) : std::nullopt;
   if (!stored) return refuse(request, wire::Code::not_found, "this file has not been cut");
   Answer answer = answer_to(request);
-  answer.reply.hash = record->entry.hash;
+  answer.reply.hash = hash;
   answer.reply.cut = share::kCutRule;
   answer.reply.blocks = stored->size() / share::kEncodedBlock;
   answer.reply.first = wanted.first;

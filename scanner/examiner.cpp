@@ -1,6 +1,7 @@
 #include "scanner/examiner.h"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -12,7 +13,9 @@
 #include "common/share/cut.h"
 #include "common/share/marker.h"
 #include "common/share/partial.h"
+#include "common/sync/announcement.h"
 #include "common/sync/copy.h"
+#include "common/sync/version.h"
 #include "common/sync/writer.h"
 
 namespace lefting::scanner {
@@ -23,6 +26,13 @@ namespace {
 constexpr std::size_t kPathsAThread = 8;
 /// What takes some 10 ms to hash holds up nothing else, and is on its way to the peers meanwhile.
 constexpr std::uint64_t kLargeBytes = 16u << 20;
+/// What is at most one in so many parts of the memory is still in the page cache, most likely.
+constexpr std::uint64_t kCachedShare = 8;
+
+std::uint64_t memory_bytes() {
+  return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+         static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
 
 }  // namespace
 
@@ -169,7 +179,7 @@ Examiner::Finding Examiner::look_at(const std::string& path, const Moves& moves)
   if (!stat) return unreadable(path, stat.error());
   // A folder or a symlink in a file's place is the file's end.
   if (!stat.value() || stat.value()->type != share::FileType::file) {
-    note_readable(path);
+    note_settled(path);
     return look_at_missing(path);
   }
   if (auto good = share::check_ignore_file(path, stat.value()->size); !good) {
@@ -219,9 +229,20 @@ Examiner::Finding Examiner::unreadable(const std::string& path, const Error& err
   return {Outcome::unreadable, {}, {}};
 }
 
-void Examiner::note_readable(const std::string& path) {
+void Examiner::note_settled(const std::string& path) {
   const std::lock_guard lock{mutex_};
   unreadable_.erase(path);
+  unsettled_.erase(path);
+}
+
+void Examiner::note_unsettled(const std::string& path) {
+  const std::lock_guard lock{mutex_};
+  unsettled_.insert(path);
+}
+
+bool Examiner::is_unsettled(const std::string& path) {
+  const std::lock_guard lock{mutex_};
+  return unsettled_.contains(path);
 }
 
 std::optional<Record> Examiner::origin_of(const std::string& path, const share::FileStat& stat,
@@ -241,31 +262,54 @@ std::optional<Record> Examiner::origin_of(const std::string& path, const share::
   return std::nullopt;
 }
 
-/// Not where the peers may need less than all of it: they have an old version, or perhaps a file
-/// that this is a copy of. Nor while the hash may say that it is nobody's change.
+/// Not where the peers may need less: they have a file, perhaps, that this is a copy of. Nor while
+/// the hash may say that it is nobody's change, nor what changes all the time. Of a new version
+/// they need its blocks, which are known before the hash only if it is read twice.
 bool Examiner::is_worth_announcing(const std::string& path, const Record* known,
-                                   const share::FileStat& stat) const {
+                                   const share::FileStat& stat) {
   const bool is_new = known == nullptr || known->entry.deleted;
-  return is_new && !adopter_ && !instance_.tickets.find(path) &&
-         !instance_.store.has_size(stat.size);
+  if (!is_new && stat.size > memory_bytes() / kCachedShare) return false;
+  return !adopter_ && instance_.peers.online_mask() != 0 && !is_unsettled(path) &&
+         !instance_.tickets.find(path) && !instance_.store.has_size_besides(path, stat.size);
 }
 
+/// `cut`: what an earlier call has asked for.
 Examiner::Finding Examiner::have_hashed(const std::string& path, const share::FileStat& stat,
-                                        const Record* known, bool cuts) {
+                                        const Record* known, bool cuts,
+                                        std::optional<LargeFiles::Done> cut) {
+  using Work = LargeFiles::Work;
   if (large_files_.is_asked(path)) return {Outcome::hashing, {}, {}};
-  LargeFiles::Wish wish{.path = path, .stat = stat, .cuts = cuts, .now_ms = wall_ms()};
-  wish.announced = is_worth_announcing(path, known, stat);
-  if (wish.announced) {
-    announce_(sync::found_file(known, path, stat, std::nullopt, finder(wish.now_ms)).entry);
+  LargeFiles::Wish wish{.path = path,
+                        .stat = stat,
+                        .work = cuts ? Work::hash_and_cut : Work::hash,
+                        .now_ms = wall_ms()};
+  const bool is_worth = is_worth_announcing(path, known, stat);
+  if (is_worth && cuts && !cut) {
+    wish.work = Work::cut;
+  } else if (is_worth && (!cuts || !cut->wish.blocks.empty())) {
+    if (cut) wish.blocks = std::move(cut->wish.blocks);
+    wish.work = Work::hash;
+    wish.announced = true;
+    announce(sync::found_file(known, path, stat, std::nullopt, finder(wish.now_ms)).entry,
+             wish.blocks);
   }
   large_files_.ask(std::move(wish));
   return {Outcome::hashing, {}, {}};
 }
 
+void Examiner::announce(const Entry& entry, const std::string& blocks) {
+  if (!blocks.empty()) {
+    const sync::Stamp stamp = sync::stamp(entry.version);
+    instance_.store.put_manifest(sync::announced_content(entry.path, {stamp.device, stamp.counter}),
+                                 share::kCutRule, blocks);
+  }
+  announce_(entry);
+}
+
 Examiner::Finding Examiner::look_at_file(const std::string& path, const share::FileStat& stat,
                                          const Moves& moves) {
   const bool is_large = stat.size >= kLargeBytes;
-  auto hashed = is_large ? large_files_.take(path) : std::nullopt;
+  auto done = is_large ? large_files_.take(path) : std::nullopt;
   const bool downloaders = is_the_downloaders(path);  // asked before the record, as above
   const auto record = instance_.dictionary.find(path);
   if (record && share::is_unchanged(stat, *record) && stat.mode == record->entry.mode) return {};
@@ -275,33 +319,40 @@ Examiner::Finding Examiner::look_at_file(const std::string& path, const share::F
   const auto origin = origin_of(path, stat, moves);
   // Of a new version the peers have the old one, and fetch only the blocks that it has not.
   const bool cuts = record && !record->entry.deleted && stat.size > share::kWorthCutting;
-  if (hashed && !(hashed->wish.stat == stat)) hashed.reset();
-  if (is_large && !origin && !hashed) return have_hashed(path, stat, known, cuts);
+  if (done && !(done->wish.stat == stat)) {
+    note_unsettled(path);
+    done.reset();
+  }
+  const bool is_hashed = done && done->wish.work != LargeFiles::Work::cut;
+  if (is_large && !origin && !is_hashed) {
+    return have_hashed(path, stat, known, cuts, std::move(done));
+  }
 
   std::string blocks;
   Result<Sha256> found{Sha256{}};
   if (origin) {
     found = *origin->entry.hash;
-  } else if (hashed) {
-    found = std::move(hashed->hash);
-    blocks = std::move(hashed->blocks);
+  } else if (is_hashed) {
+    found = std::move(done->hash);
+    blocks = std::move(done->wish.blocks);
   } else {
     found = hash_as_it_is(share_, path, stat, cuts ? &blocks : nullptr, [this] {
       context_.beat();
       return !context_.stopping();
     });
   }
-  const bool announced = hashed && hashed->wish.announced;
+  const bool announced = is_hashed && done->wish.announced;
   if (!found) {
     const int code = found.error().code.value();
+    if (is_large && code == share::kChangedMeanwhile) note_unsettled(path);
     const bool passes = code == ENOENT || code == ECANCELED || code == share::kChangedMeanwhile;
     Finding failed = passes ? Finding{Outcome::restless, {}, {}} : unreadable(path, found.error());
     failed.announced = announced;
     return failed;
   }
-  note_readable(path);
+  note_settled(path);
   // What was announced is what is recorded.
-  const std::uint64_t now_ms = hashed ? hashed->wish.now_ms : wall_ms();
+  const std::uint64_t now_ms = is_hashed ? done->wish.now_ms : wall_ms();
   sync::Change change{sync::found_file(known, path, stat, found.value(), finder(now_ms)),
                       known != nullptr ? known->sequence : 0};
   sync::Here here{.record = known, .standing = sync::Standing::other, .hash = found.value()};

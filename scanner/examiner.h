@@ -77,7 +77,11 @@ class Examiner {
   bool is_the_downloaders(const std::string& path) const;
   bool leave_placed(const std::string& path, const sync::Here& here) const;
   Finding unreadable(const std::string& path, const Error& error);
-  void note_readable(const std::string& path);
+  /// It could be read, while nobody changed it; or it is gone.
+  void note_settled(const std::string& path);
+  /// It changed while it was read.
+  void note_unsettled(const std::string& path);
+  bool is_unsettled(const std::string& path);
   static bool is_deletion(const Finding& finding);
   /// What else it is by now: the downloader, or somebody else, may have been there while other
   /// paths were hashed. Nothing: it is still so.
@@ -85,16 +89,18 @@ class Examiner {
   Finding look_at(const std::string& path, const Moves& moves);
   Finding look_at_ignored(const std::string& path) const;
   Finding look_at_missing(const std::string& path) const;
-  /// Has it hashed, and tells the peers of it where they may fetch it meanwhile.
+  /// Has it hashed, and tells the peers of it where they may fetch it meanwhile; but of a new
+  /// version when it has been cut.
   Finding have_hashed(const std::string& path, const share::FileStat& stat, const Record* known,
-                      bool cuts);
+                      bool cuts, std::optional<LargeFiles::Done> cut);
+  void announce(const Entry& entry, const std::string& blocks);
   Finding look_at_file(const std::string& path, const share::FileStat& stat, const Moves& moves);
   /// The record of the file that was renamed to `path`, if it is untouched.
   std::optional<Record> origin_of(const std::string& path, const share::FileStat& stat,
                                   const Moves& moves) const;
   sync::Finder finder(std::uint64_t now_ms) const;
   bool is_worth_announcing(const std::string& path, const Record* known,
-                           const share::FileStat& stat) const;
+                           const share::FileStat& stat);
   /// The changes to be recorded, in their order; what becomes of the other findings is noted in
   /// them. A rename's deletion follows what was renamed.
   std::vector<std::size_t> choose(std::vector<Finding>& findings, Deletions deletions) const;
@@ -109,6 +115,7 @@ class Examiner {
   std::uint64_t forgotten_ = 0;
   std::mutex mutex_;
   std::set<std::string> unreadable_;  ///< what was said to be; guarded by mutex_
+  std::set<std::string> unsettled_;   ///< guarded by mutex_
   LargeFiles large_files_;            // last: its threads use the others
 };
 

@@ -8,36 +8,64 @@
 
 namespace lefting::scanner {
 
-Result<Sha256> hash_as_it_is(const share::Share& share, const std::string& path,
-                             const share::FileStat& stat, std::string* blocks,
-                             const std::function<bool()>& beat) {
+namespace {
+
+/// Opens a file for `work`; before and after that it must be as `stat` says.
+Status read_as_it_is(const share::Share& share, const std::string& path,
+                     const share::FileStat& stat, const std::function<Status(int fd)>& work) {
   auto fd = share.open_file(path);
   if (!fd) return fd.error();
-  auto before = share::stat_fd(fd.value().get());
-  Result<std::vector<share::Block>> cut{std::vector<share::Block>{}};
-  std::jthread cutter;
-  if (blocks != nullptr) {
-    cutter = std::jthread{[&] { cut = share::cut_file(fd.value().get(), stat.size, 1, beat); }};
-  }
-  auto hash = share::hash_file(fd.value().get(), beat);
-  if (cutter.joinable()) cutter.join();
-  auto after = share::stat_fd(fd.value().get());
+  const auto before = share::stat_fd(fd.value().get());
+  const Status worked = work(fd.value().get());
+  const auto after = share::stat_fd(fd.value().get());
   const auto named = [&](const Error& error) {
     return Error{error.code, error.operation, path, error.advice};
   };
-  if (!hash) return named(hash.error());
+  if (!worked) return named(worked.error());
   if (!before) return named(before.error());
   if (!after) return named(after.error());
-  if (!(before.value() == stat) || !(after.value() == stat)) {
-    return os_error(share::kChangedMeanwhile, "hash", path);
-  }
+  const bool is_same = before.value() == stat && after.value() == stat;
+  return is_same ? Status{} : os_error(share::kChangedMeanwhile, "hash", path);
+}
+
+/// Cuts a file with all `threads`.
+Result<std::string> cut_as_it_is(const share::Share& share, const std::string& path,
+                                 const share::FileStat& stat, std::size_t threads,
+                                 const std::function<bool()>& beat) {
+  std::string blocks;
+  const Status read = read_as_it_is(share, path, stat, [&](int fd) -> Status {
+    const auto cut = share::cut_file(fd, stat.size, threads, beat);
+    if (!cut) return cut.error();
+    blocks = share::encode_blocks(cut.value());
+    return {};
+  });
+  if (!read) return read.error();
+  return blocks;
+}
+
+}  // namespace
+
+Result<Sha256> hash_as_it_is(const share::Share& share, const std::string& path,
+                             const share::FileStat& stat, std::string* blocks,
+                             const std::function<bool()>& beat) {
+  Result<Sha256> hash{Sha256{}};
+  Result<std::vector<share::Block>> cut{std::vector<share::Block>{}};
+  const Status read = read_as_it_is(share, path, stat, [&](int fd) -> Status {
+    std::jthread cutter;
+    if (blocks != nullptr) {
+      cutter = std::jthread{[&] { cut = share::cut_file(fd, stat.size, 1, beat); }};
+    }
+    hash = share::hash_file(fd, beat);
+    return hash ? Status{} : hash.error();
+  });
+  if (!read) return read.error();
   if (blocks != nullptr && cut) *blocks = share::encode_blocks(cut.value());
   return hash;
 }
 
 LargeFiles::LargeFiles(const share::Share& share, std::size_t threads,
                        std::function<bool()> is_ending)
-    : share_{share}, is_ending_{std::move(is_ending)} {
+    : share_{share}, cutters_{threads}, is_ending_{std::move(is_ending)} {
   for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
 }
 
@@ -61,15 +89,15 @@ bool LargeFiles::is_asked(const std::string& path) const {
   return asked_.contains(path);
 }
 
-std::optional<LargeFiles::Hashed> LargeFiles::take(const std::string& path) {
+std::optional<LargeFiles::Done> LargeFiles::take(const std::string& path) {
   const std::lock_guard lock{mutex_};
-  auto node = hashed_.extract(path);
+  auto node = done_.extract(path);
   if (node.empty()) return std::nullopt;
   return std::move(node.mapped());
 }
 
 std::vector<std::string> LargeFiles::take_done() {
-  done_.drain();
+  ready_.drain();
   const std::lock_guard lock{mutex_};
   return std::exchange(news_, {});
 }
@@ -79,27 +107,40 @@ bool LargeFiles::is_idle() const {
   return asked_.empty() && news_.empty();
 }
 
+void LargeFiles::carry_out(Done& done) {
+  Wish& wish = done.wish;
+  const auto goes_on = [this] {
+    const std::lock_guard beat{mutex_};
+    return !stop_ && !is_ending_();
+  };
+  if (wish.work == Work::cut) {
+    auto blocks = cut_as_it_is(share_, wish.path, wish.stat, cutters_, goes_on);
+    if (!blocks) {
+      done.hash = blocks.error();
+    } else {
+      wish.blocks = blocks.take();
+    }
+    return;
+  }
+  const bool cuts = wish.work == Work::hash_and_cut;
+  done.hash = hash_as_it_is(share_, wish.path, wish.stat, cuts ? &wish.blocks : nullptr, goes_on);
+}
+
 void LargeFiles::work() {
   std::unique_lock lock{mutex_};
   for (;;) {
     changed_.wait(lock, [&] { return stop_ || !wishes_.empty(); });
     if (stop_) return;
-    Hashed hashed{.wish = std::move(wishes_.front()), .blocks = {}};
+    Done done{.wish = std::move(wishes_.front())};
     wishes_.pop_front();
     lock.unlock();
-    const Wish& wish = hashed.wish;
-    const auto goes_on = [this] {
-      const std::lock_guard beat{mutex_};
-      return !stop_ && !is_ending_();
-    };
-    hashed.hash =
-        hash_as_it_is(share_, wish.path, wish.stat, wish.cuts ? &hashed.blocks : nullptr, goes_on);
+    carry_out(done);
     lock.lock();
-    const std::string path = wish.path;
+    const std::string path = done.wish.path;
     asked_.erase(path);
-    hashed_.insert_or_assign(path, std::move(hashed));
+    done_.insert_or_assign(path, std::move(done));
     news_.push_back(path);
-    done_.signal();
+    ready_.signal();
   }
 }
 

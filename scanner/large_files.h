@@ -27,24 +27,26 @@ Result<Sha256> hash_as_it_is(const share::Share& share, const std::string& path,
                              const share::FileStat& stat, std::string* blocks,
                              const std::function<bool()>& beat);
 
-/// Hashes large files on threads of its own, so that nothing else waits for that. Any thread may
-/// call.
+/// Hashes and cuts large files on threads of its own, so that nothing else waits for that. Any
+/// thread may call.
 class LargeFiles {
  public:
+  enum class Work { cut, hash, hash_and_cut };
   struct Wish {
     std::string path;
     share::FileStat stat;
-    bool cuts = false;
+    Work work = Work::hash;
     bool announced = false;    ///< the asker has told the peers
     std::uint64_t now_ms = 0;  ///< wall clock when it was asked for
+    std::string blocks = {};   ///< encoded; empty: not cut, or not yet
   };
-  struct Hashed {
+  struct Done {
     Wish wish;
-    Result<Sha256> hash{Sha256{}};
-    std::string blocks;  ///< empty: not cut
+    Result<Sha256> hash{Sha256{}};  ///< of Work::cut only its error says something
   };
 
-  /// `is_ending`: asked by its threads whether to give up. All must outlive it.
+  /// `threads`: for files, and for what is cut. `is_ending`: asked by its threads whether to give
+  /// up. All must outlive it.
   LargeFiles(const share::Share& share, std::size_t threads, std::function<bool()> is_ending);
   ~LargeFiles();
 
@@ -52,28 +54,30 @@ class LargeFiles {
   void ask(Wish wish);
   bool is_asked(const std::string& path) const;
   /// What has come of it; it is forgotten then. Nothing where nothing has.
-  std::optional<Hashed> take(const std::string& path);
+  std::optional<Done> take(const std::string& path);
 
   /// Readable when there may be something in take_done().
-  int fd() const { return done_.fd(); }
-  /// Paths whose hash has come since the last call; it may have been taken already.
+  int fd() const { return ready_.fd(); }
+  /// Paths of which something has come since the last call; it may have been taken already.
   std::vector<std::string> take_done();
   /// Nothing is asked for, and nothing done but not in take_done() yet.
   bool is_idle() const;
 
  private:
   void work();
+  void carry_out(Done& done);
 
   const share::Share& share_;
+  std::size_t cutters_;
   std::function<bool()> is_ending_;
-  EventFd done_;
+  EventFd ready_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   // Guarded by mutex_.
   bool stop_ = false;
   std::deque<Wish> wishes_;
   std::set<std::string> asked_;  ///< what is in wishes_ or being hashed
-  std::map<std::string, Hashed> hashed_;
+  std::map<std::string, Done> done_;
   std::vector<std::string> news_;  ///< for take_done()
 
   std::vector<std::jthread> threads_;  // last: they use the others

@@ -54,7 +54,9 @@ struct Store::Database {
   Statement content{raw,
                     "SELECT " RECORD_COLUMNS
                     " FROM file WHERE size=? AND hash=? AND size>=65536 AND deleted=0 LIMIT 4"};
-  Statement size{raw, "SELECT 1 FROM file WHERE size=? AND size>=65536 AND deleted=0 LIMIT 1"};
+  Statement size{raw,
+                 "SELECT 1 FROM file WHERE size=? AND size>=65536 AND deleted=0 AND path<>? "
+                 "LIMIT 1"};
   Statement manifest{raw, "SELECT blocks FROM manifest WHERE hash=? AND cut=?"};
   Statement put_manifest{raw, "INSERT OR REPLACE INTO manifest VALUES(?,?,?)"};
   Statement drop_manifests{raw,
@@ -88,7 +90,8 @@ struct Store::Database {
   Statement set_done{raw, "UPDATE ticket SET done=? WHERE shard=? AND path=? AND id=?"};
   Statement remove_ticket{raw, "DELETE FROM ticket WHERE shard=? AND path=? AND id=?"};
   Statement give_up_ticket{raw,
-                           "DELETE FROM ticket WHERE shard=? AND path=? AND id=? AND sources=0"};
+                           "DELETE FROM ticket WHERE shard=? AND path=? AND id=? "
+                           "AND (sources=0 OR announced=1)"};
   Statement tickets_after{raw,
                           "SELECT " TICKET_COLUMNS " FROM ticket WHERE id>? ORDER BY id LIMIT ?"};
   Statement peers{

@@ -59,10 +59,10 @@ std::vector<Record> Store::find_content(std::uint64_t size_bytes, const Sha256& 
   return out;
 }
 
-bool Store::has_size(std::uint64_t size_bytes) {
+bool Store::has_size_besides(std::string_view path, std::uint64_t size_bytes) {
   const std::lock_guard lock{mutex_};
   Query query{database_->size};
-  query->bind(1, size_bytes);
+  query->bind(1, size_bytes).bind_blob(2, path);
   return query->step();
 }
 

@@ -91,8 +91,9 @@ class Store {
   std::optional<Record> find(std::string_view path);
   /// Live records of files with that content, of at least kContentBytes; at most a few.
   std::vector<Record> find_content(std::uint64_t size_bytes, const Sha256& hash);
-  /// Whether there is a live record of a file of that size, of at least kContentBytes.
-  bool has_size(std::uint64_t size_bytes);
+  /// Whether there is a live record of a file of that size, of at least kContentBytes, at another
+  /// path.
+  bool has_size_besides(std::string_view path, std::uint64_t size_bytes);
   /// The blocks of a content, as they were stored; nothing where it is not known by that rule.
   std::optional<std::string> find_manifest(const Sha256& hash, std::string_view cut);
   void put_manifest(const Sha256& hash, std::string_view cut, std::string_view blocks);
@@ -176,7 +177,7 @@ class Transaction {
                        const std::vector<std::uint8_t>& done);
   /// Only if the path's ticket still has that id.
   void remove_ticket(std::string_view path, std::uint64_t id);
-  /// remove_ticket() if it has no source. False: it has one by now, and stays.
+  /// remove_ticket() if it has no source, or was only announced. False: it stays.
   bool give_up_ticket(std::string_view path, std::uint64_t id);
 
   /// Slot -1 takes the lowest free one and sets it. Throws StoreError where all are taken.

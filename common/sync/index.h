@@ -28,7 +28,7 @@ struct Change {
 struct TicketRef {
   std::string path;
   std::uint64_t id = 0;
-  bool unwanted = false;  ///< it ends only if it has no source
+  bool unwanted = false;  ///< it ends only if it has no source, or was only announced
   std::string ignored_by =
       {};  ///< digest of rules; it ends only if all that is recorded is by those
 };

@@ -5,6 +5,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/sync/announcement.h"
 #include "common/sync/peer_facts.h"
 #include "common/sync/version.h"
 #include "common/sync/wish.h"

@@ -10,11 +10,14 @@ namespace lefting::sync {
 
 namespace {
 
-bool same_version(const Entry& a, const Entry& b) {
-  if (a.version.empty() || b.version.empty()) {
-    return a.size == b.size && a.mtime_ns == b.mtime_ns && a.deleted == b.deleted;
-  }
-  return compare(a.version, b.version) == Order::equal;
+bool is_same_wish(const Ticket& old, const Ticket& wish) {
+  const Entry& a = old.wanted;
+  const Entry& b = wish.wanted;
+  const bool is_alike = a.size == b.size && a.mtime_ns == b.mtime_ns && a.deleted == b.deleted;
+  if (a.version.empty() || b.version.empty()) return is_alike;
+  // What was announced may have changed before it was recorded, under the same version.
+  const bool is_sure = !old.announced && !wish.announced;
+  return compare(a.version, b.version) == Order::equal && (is_sure || is_alike);
 }
 
 /// What is only announced may never come to be, so nothing is given up for it, and it is given up
@@ -57,10 +60,6 @@ Offer judge_offer(const Record* ours, const Entry& theirs, ShortId self, std::ui
   return Offer::wish;
 }
 
-bool is_announcement(const Entry& entry) {
-  return !entry.hash && !entry.deleted && !entry.version.empty();
-}
-
 std::vector<Entry> earlier_wishes(const Ticket& ticket) {
   std::vector<Entry> wishes = ticket.former;
   for (Entry& wish : wishes) wish.path = ticket.wanted.path;
@@ -68,7 +67,7 @@ std::vector<Entry> earlier_wishes(const Ticket& ticket) {
 }
 
 Joined join_wish(const Ticket& old, Ticket& ticket) {
-  if (same_version(old.wanted, ticket.wanted)) {
+  if (is_same_wish(old, ticket)) {
     // What was announced before it was hashed may have its hash by now.
     const bool has_version = !old.wanted.version.empty() && !ticket.wanted.version.empty();
     const auto hash = old.wanted.hash || !has_version ? old.wanted.hash : ticket.wanted.hash;

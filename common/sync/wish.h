@@ -26,9 +26,6 @@ enum class Joined {
   refused,   ///< the ticket stands for something that wins over it
 };
 
-/// Whether a list that has no range of an index tells of a file before it is hashed.
-bool is_announcement(const Entry& entry);
-
 /// Joins a wish of a peer with the ticket that its path has. No I/O.
 ///
 /// `ticket`  the wish, with its one source; afterwards what the path's ticket is to be (with

@@ -1,5 +1,6 @@
 // Large files are fetched while their source still hashes them.
 #include <doctest/doctest.h>
+#include <fcntl.h>
 
 #include <atomic>
 #include <filesystem>
@@ -7,6 +8,8 @@
 #include <set>
 
 #include "common/base/clock.h"
+#include "common/base/unique_fd.h"
+#include "common/share/cut.h"
 #include "tests/integration/node.h"
 #include "tests/integration/raw_peer.h"
 
@@ -61,6 +64,80 @@ struct Source {
   std::string hashed() const { return R"("hash":")" + sha256(content) + R"(",)" + kVersion; }
 };
 
+/// A source of "big" that has told a new version of it before that was hashed.
+struct NewVersion {
+  Source source;
+  Node node{true};
+  std::string old = source.content;
+  std::string next = source.content;
+  std::int64_t mtime = 5;
+  std::string manifest;  ///< empty: it has none
+  std::atomic<bool> hashes{true};
+  std::atomic<int> manifests{0};          ///< asked for
+  std::atomic<std::uint64_t> fetched{0};  ///< bytes of the new version
+
+  std::string entry(const std::string& more) const {
+    return raw_entry("big", next.size(), mtime, "," + more);
+  }
+  std::string hashed() const { return R"("hash":")" + sha256(next) + R"(",)" + kLaterVersion; }
+  void answer() {
+    source.peer.answer_with([this](const RawFrame& frame) -> std::optional<std::string> {
+      const auto request = frame.json();
+      const std::string operation = request["operation"].GetString();
+      if (operation == "hello") {
+        return source.peer.hello_reply(
+            "[" + raw_entry("big", old.size(), 5, "," + source.hashed()) + "]");
+      }
+      if (operation == "news") return raw_frame(R"({"reply":"news","status":"ok"})");
+      const std::string part = request.HasMember("part") ? request["part"].GetString() : "block";
+      const bool is_old = request.HasMember("hash") && request["hash"].GetString() == sha256(old);
+      if (part == "manifest") {
+        CHECK(request.HasMember("stamp") != request.HasMember("hash"));
+        ++manifests;
+        if (manifest.empty()) return source.error("not_found");
+        return raw_frame(R"({"reply":"get_file","status":"ok","cut":"gear-64k-256k-1m","first":0,)"
+                         R"("blocks":)" +
+                             std::to_string(manifest.size() / 20) + "}",
+                         manifest);
+      }
+      if (part == "entry") {
+        if (!hashes) return source.error("busy");
+        return raw_frame(R"({"reply":"get_file","status":"ok","entry":)" + entry(hashed()) + "}");
+      }
+      const std::string& content = is_old ? old : next;
+      const std::uint64_t offset = request["offset"].GetUint64();
+      const std::string data = content.substr(offset, request["length"].GetUint64());
+      fetched += is_old ? 0 : data.size();
+      return raw_frame(R"({"reply":"get_file","status":"ok","mtime":)" +
+                           std::to_string(is_old ? 5 : mtime) + R"(,"offset":)" +
+                           std::to_string(offset) + R"(,"size":)" + std::to_string(content.size()) +
+                           "}",
+                       data);
+    });
+  }
+  /// The node has the old version, and hears of the new one.
+  void begin() {
+    answer();
+    node.start({source.peer.address()});
+    REQUIRE(eventually([&] { return node.holds("big", old) && node.dump()["tickets"].Empty(); }));
+    tell(kLaterVersion);
+  }
+  void tell(const std::string& more) {
+    RawConnection connection{node.port()};
+    connection.send(source.peer.news("[" + entry(more) + "]"));
+    REQUIRE(connection.receive().has_value());
+  }
+};
+
+/// The blocks of a content, as a manifest has them.
+std::string blocks_of(const std::string& content) {
+  const TempFolder folder;
+  std::ofstream{folder / "f", std::ios::binary} << content;
+  const lefting::UniqueFd fd{::open((folder / "f").c_str(), O_RDONLY | O_CLOEXEC)};
+  const auto cut = lefting::share::cut_file(fd.get(), content.size(), 1, [] { return true; });
+  return lefting::share::encode_blocks(cut.value());
+}
+
 bool waits(Node& node, const std::string& word) {
   const auto dump = node.dump();
   return dump["tickets"].Size() == 1 &&
@@ -103,7 +180,7 @@ TEST_CASE("announce: where the source has another version by now, that is fetche
     return source.entry_reply(R"("hash":")" + sha256(old) + R"(",)" + kLaterVersion);
   });
   node.start({source.peer.address()});
-  CHECK(eventually([&] { return waits(node, "another version"); }));
+  CHECK(eventually([&] { return source.asked > 0 && node.dump()["tickets"].Empty(); }));
   CHECK_FALSE(node.exists("big"));
   RawConnection connection{node.port()};
   connection.send(source.peer.news(
@@ -141,13 +218,13 @@ TEST_CASE("announce: a source that never says a hash is believed, as one without
   CHECK(eventually([&] { return node.holds("big", source.content); }));
 }
 
-TEST_CASE("announce: what may be here already waits for its hash, and is not fetched then") {
+TEST_CASE("announce: what may be here already is not fetched before its hash is told") {
   Source source;
   Node node{true};
   node.write("big", source.content);
   source.answer_with([&](int) { return source.entry_reply(source.hashed()); });
   node.start({source.peer.address()});
-  CHECK(eventually([&] { return waits(node, "hashing"); }));
+  REQUIRE(eventually([&] { return source.hellos > 0 && node.dump()["tickets"].Empty(); }));
   RawConnection connection{node.port()};
   connection.send(source.peer.news(
       "[" + raw_entry("big", source.content.size(), 5, "," + source.hashed()) + "]"));
@@ -155,6 +232,100 @@ TEST_CASE("announce: what may be here already waits for its hash, and is not fet
   CHECK(eventually([&] { return node.dump()["tickets"].Empty(); }));
   CHECK(node.tree().size() == 1);
   CHECK(source.peer.requests().empty());
+}
+
+TEST_CASE(
+    "announce: of a new version only what the old one lacks is fetched before its hash comes") {
+  NewVersion version;
+  version.next.replace(1'500'000, 5, "fresh");
+  version.manifest = blocks_of(version.next);
+  version.hashes = false;
+  version.begin();
+  REQUIRE(eventually([&] { return version.fetched > 0 && version.node.exists("big.lefting"); }));
+  CHECK(version.node.holds("big", version.old));
+  version.hashes = true;
+  version.tell(version.hashed());
+  CHECK(eventually([&] { return version.node.holds("big", version.next); }));
+  CHECK(version.fetched < 1'100'000);
+}
+
+TEST_CASE("announce: a new version that is not what its blocks say is fetched as a whole") {
+  NewVersion version;
+  version.next.replace(1'500'000, 5, "fresh");
+  std::string lie = version.next;
+  lie[10] = static_cast<char>(~lie[10]);
+  version.old[10] = lie[10];
+  version.source.content = version.old;
+  version.manifest = blocks_of(lie);
+  version.begin();
+  version.tell(version.hashed());
+  CHECK(eventually([&] { return version.node.holds("big", version.next); }));
+  CHECK(version.fetched >= version.next.size());
+}
+
+TEST_CASE(
+    "announce: a new version waits for its hash where it may be the old one, or has no blocks") {
+  NewVersion version;
+  SUBCASE("only touched") {
+    version.mtime = 6;
+    version.manifest = blocks_of(version.next);
+  }
+  SUBCASE("no blocks") { version.next.replace(1'500'000, 5, "fresh"); }
+  version.hashes = false;
+  version.begin();
+  CHECK(
+      eventually([&] { return version.manifests == 1 && version.node.dump()["tickets"].Empty(); }));
+  CHECK(version.fetched == 0);
+  version.hashes = true;
+  version.tell(version.hashed());
+  CHECK(eventually([&] {
+    return version.node.holds("big", version.next) && version.node.dump()["tickets"].Empty();
+  }));
+  CHECK((version.fetched == 0) == (version.next == version.old));
+}
+
+TEST_CASE("announce: a new version of a large file is told when it is cut, before it is hashed") {
+  Node node{true};
+  RawPeer peer;
+  std::mutex mutex;
+  std::vector<std::string> told;
+  peer.answer_with([&](const RawFrame& frame) {
+    const auto request = frame.json();
+    const std::string operation = request["operation"].GetString();
+    if (operation == "hello") return std::optional{peer.hello_reply("[]")};
+    if (frame.data.find("big") != std::string::npos) {
+      const std::lock_guard lock{mutex};
+      told.push_back(frame.data);
+    }
+    return std::optional{raw_frame(R"({"reply":"news","status":"ok"})")};
+  });
+  node.start({peer.address()});
+  std::string content = random_bytes(20u << 20, 2);
+  node.write("big", content);
+  const auto has_told = [&](std::size_t count) {
+    return eventually([&] {
+      const std::lock_guard lock{mutex};
+      return told.size() == count;
+    });
+  };
+  REQUIRE(has_told(2));
+  content.replace(5'000'000, 5, "fresh");
+  node.write("big", content);
+  REQUIRE(has_told(4));
+  const std::lock_guard lock{mutex};
+  CHECK(told[2].find("hash") == std::string::npos);
+  CHECK(told[3].find(sha256(content)) != std::string::npos);
+  const auto stamp = [&](const std::string& text) {
+    const std::size_t at = text.find('{', text.find("version"));
+    return text.substr(at, text.find('}', at) + 1 - at);
+  };
+  CHECK(stamp(told[2]) == stamp(told[3]));
+  RawConnection connection{node.port()};
+  connection.send(raw_frame(R"({"operation":"get_file","path":"big","part":"manifest","stamp":)" +
+                            stamp(told[2]) + "}"));
+  const auto reply = connection.receive();
+  REQUIRE(reply.has_value());
+  CHECK(reply->data == blocks_of(content));
 }
 
 TEST_CASE("announce: a large new file is told twice, first without its hash") {

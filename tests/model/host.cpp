@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/sync/announcement.h"
 #include "common/sync/copy.h"
 #include "common/sync/decide.h"
 #include "common/sync/observe.h"
@@ -91,6 +92,13 @@ void Host::look_at(const std::string& path, std::uint64_t now) {
   found_ = Found{std::move(found), base, stat};
 }
 
+std::optional<News> Host::announcement() const {
+  if (!found_ || found_->record.entry.deleted || store.adopter) return std::nullopt;
+  News news{{}, {found_->record.entry}};
+  news.entries[0].hash.reset();
+  return news;
+}
+
 void Host::commit_found() {
   if (found_ && disk.stat(found_->record.entry.path) == found_->seen) {
     commit(std::move(found_->record), found_->base);
@@ -110,7 +118,7 @@ News Host::news_for(const Host& peer) {
   sync_store();
   std::uint64_t from = store.peers[peer.number_].told;
   if (from > store.sequence) from = 0;
-  News news{{store.index, from, store.sequence}, {}};
+  News news{wire::IndexRange{store.index, from, store.sequence}, {}};
   for (const auto& [path, record] : store.records) {
     if (record.sequence > from) news.entries.push_back(record.entry);
   }
@@ -136,7 +144,7 @@ void Host::forget_offers(std::size_t from) {
 }
 
 void Host::take_entries(std::size_t from, const News& news, std::uint64_t now) {
-  meet_index(from, news.range.id);
+  if (news.range) meet_index(from, news.range->id);
   for (const Entry& entry : news.entries) {
     if (ignores(entry.path)) continue;
     const Record* record = record_of(entry.path);
@@ -146,6 +154,7 @@ void Host::take_entries(std::size_t from, const News& news, std::uint64_t now) {
     Ticket ticket;
     ticket.wanted = entry;
     ticket.sources = std::uint64_t{1} << from;
+    ticket.announced = !news.range && sync::is_announcement(entry);
     const auto old = store.tickets.find(entry.path);
     const sync::Joined joined =
         old == store.tickets.end() ? sync::Joined::replaces : sync::join_wish(old->second, ticket);
@@ -153,13 +162,15 @@ void Host::take_entries(std::size_t from, const News& news, std::uint64_t now) {
     if (joined == sync::Joined::replaces) {
       ticket.id = ++store.ticket;
       waiting_.erase(entry.path);
+      const bool was_unproved = old != store.tickets.end() && unproved_.contains(old->second.id);
+      if (was_unproved) unproved_.insert(ticket.id);
     }
     store.tickets[entry.path] = std::move(ticket);
   }
 }
 
 void Host::take_range(std::size_t from, const News& news) {
-  sync::take_range(store.peers[from], news.range);
+  if (news.range) sync::take_range(store.peers[from], *news.range);
 }
 
 void Host::hear_seen(Host& peer) {
@@ -190,12 +201,29 @@ void Host::fade_tombstones(std::size_t hosts) {
 
 Host::Served Host::serve(const Entry& wanted) const {
   if (!up) return {};
+  if (!wanted.hash) return serve_announced(wanted);
   const Record* record = record_of(wanted.path);
   if (record == nullptr || record->entry.deleted) return {{}, sync::has_lost(wanted, {})};
   if (record->entry.hash != wanted.hash) return {{}, sync::has_lost(wanted, record->entry)};
   const auto stat = disk.stat(wanted.path);
   if (!stat || !share::is_unchanged(*stat, *record)) return {};
   return {disk.content(wanted.path), false};
+}
+
+Host::Served Host::serve_announced(const Entry& wanted) const {
+  const auto stat = disk.stat(wanted.path);
+  const bool is_it = stat && stat->type == share::FileType::file && stat->size == wanted.size &&
+                     stat->mtime_ns == wanted.mtime_ns;
+  return is_it ? Served{disk.content(wanted.path)} : Served{{}, true};
+}
+
+Host::Served Host::serve_entry(const Entry& wanted) const {
+  if (!up || standing_of(wanted.path) == sync::Standing::other) return {};
+  const Record* record = record_of(wanted.path);
+  const bool is_there = record != nullptr && !record->entry.deleted;
+  const auto now = is_there ? std::optional{record->entry} : std::nullopt;
+  if (!now || !sync::is_announced(wanted, *now)) return {{}, true};
+  return {{}, false, now->hash};
 }
 
 sync::Standing Host::standing_of(const std::string& path) const {
@@ -227,7 +255,7 @@ bool Host::work(std::uint64_t now, const Fetch& fetch) {
       fetch_block(*job_, fetch);
       break;
     case Stage::prove:
-      prove(*job_);
+      prove(*job_, fetch);
       break;
     case Stage::keep:
       keep_loser(*job_);
@@ -283,7 +311,8 @@ void Host::tidy_up(const Fetch& fetch) {
     if (is_free || wanted.deleted) return false;
     for (std::size_t from = 0; from < kMostHosts; ++from) {
       const bool is_source = (item.second.sources >> from & 1) != 0;
-      if (is_source && !fetch(from, wanted).has_lost) return false;
+      const Part part = wanted.hash ? Part::block : Part::entry;
+      if (is_source && !fetch(from, wanted, part).has_lost) return false;
     }
     disk.discard_partial(wanted.path);
     return true;
@@ -295,6 +324,15 @@ void Host::end_ticket(const Ticket& ticket) {
   const bool is_it = at != store.tickets.end() && at->second.id == ticket.id;
   // Given up for want of a source, and it has one by now.
   if (is_it && (ticket.sources != 0 || at->second.sources == 0)) store.tickets.erase(at);
+}
+
+/// Not what has been told in an index meanwhile.
+void Host::give_up_announced(const Job& job) {
+  const auto at = store.tickets.find(job.ticket.wanted.path);
+  const bool is_it = at != store.tickets.end() && at->second.id == job.ticket.id;
+  disk.discard_partial(job.ticket.wanted.path);
+  if (is_it && at->second.announced) store.tickets.erase(at);
+  job_.reset();
 }
 
 void Host::begin(Job& job, std::uint64_t now) {
@@ -329,7 +367,9 @@ void Host::begin(Job& job, std::uint64_t now) {
 void Host::carry_out(Job& job, std::uint64_t now) {
   const std::string& path = job.ticket.wanted.path;
   const sync::Step step = job.plan.step;
-  if (step == sync::Step::wait || step == sync::Step::hash) return put_off();
+  if (step == sync::Step::wait || step == sync::Step::hash) {
+    return job.ticket.announced ? give_up_announced(job) : put_off();
+  }
   if (step != sync::Step::fetch) disk.discard_partial(path);
   bool done = true;
   if (step == sync::Step::restamp) {
@@ -341,6 +381,8 @@ void Host::carry_out(Job& job, std::uint64_t now) {
   } else if (step == sync::Step::set_aside) {
     done = keep(job, *job.record, *job.found) && disk.remove(path, *job.found);
   } else if (step == sync::Step::fetch) {
+    const bool is_unclear = job.plan.keeps || (job.found && !job.record);
+    if (!job.ticket.wanted.hash && is_unclear) return give_up_announced(job);
     if (job.found && job.found->type == share::FileType::folder) job.found.reset();
     const bool resume = !job.ticket.done.empty();
     Partial* partial = disk.open_partial(path, resume);
@@ -363,12 +405,16 @@ void Host::fetch_block(Job& job, const Fetch& fetch) {
   const bool is_done = !job.ticket.done.empty() && (job.ticket.done[0] >> job.block & 1) != 0;
   if (is_done) {
     const Content block = partial->blocks[job.block];
-    has_mixed_ |= block > 0 && hash_of(block) != *job.ticket.wanted.hash;
+    const auto& hash = job.ticket.wanted.hash;
+    const bool is_known = hash && !unproved_.contains(job.ticket.id);
+    has_mixed_ |= block > 0 && is_known && hash_of(block) != *hash;
   } else {
     const std::size_t from = pick_source(job.ticket.sources);
-    const Served served = fetch(from, job.ticket.wanted);
+    const Served served = fetch(from, job.ticket.wanted, Part::block);
+    if (served.has_lost && job.ticket.announced) return give_up_announced(job);
     if (served.has_lost) forget_source(job.ticket, from);
     if (!served.content) return put_off();
+    if (!job.ticket.wanted.hash) unproved_.insert(job.ticket.id);
     partial->blocks[job.block] = *served.content;
     partial->on_disk = false;
     // Stored from time to time only; a newer wish may have taken the ticket's place.
@@ -381,10 +427,28 @@ void Host::fetch_block(Job& job, const Fetch& fetch) {
   ++job.block;
 }
 
-void Host::prove(Job& job) {
+/// False: it can't be known now; the job is over.
+bool Host::learn_hash(Job& job, const Fetch& fetch) {
+  if (job.ticket.wanted.hash) return true;
+  const std::size_t from = pick_source(job.ticket.sources);
+  const Served served = fetch(from, job.ticket.wanted, Part::entry);
+  if (!served.hash) {
+    served.has_lost ? give_up_announced(job) : put_off();
+    return false;
+  }
+  job.ticket.wanted.hash = served.hash;
+  const auto stored = store.tickets.find(job.ticket.wanted.path);
+  const bool is_it = stored != store.tickets.end() && stored->second.id == job.ticket.id;
+  if (is_it) stored->second.wanted.hash = served.hash;
+  if (!is_it) put_off();
+  return is_it;
+}
+
+void Host::prove(Job& job, const Fetch& fetch) {
   const std::string& path = job.ticket.wanted.path;
   Partial* partial = disk.partial(path);
   if (partial == nullptr) return put_off();
+  if (!learn_hash(job, fetch)) return;
   const bool right = std::ranges::all_of(
       partial->blocks, [&](Content block) { return hash_of(block) == *job.ticket.wanted.hash; });
   if (!right) {
@@ -473,6 +537,7 @@ void Host::record_result(Job& job, std::uint64_t now_ms) {
   }
   Record made;
   made.entry = job.plan.result;
+  if (job.plan.step == sync::Step::fetch) made.entry.hash = job.ticket.wanted.hash;
   made.ctime_ns = job.placed.ctime_ns;
   made.inode = job.placed.inode;
   if (!commit(std::move(made), job.record ? job.record->sequence : 0)) {
@@ -527,6 +592,8 @@ void Host::go_back(bool with_disk) {
   store = backup_.store;
   durable_ = store;
   if (with_disk) disk = backup_.disk;
+  // Their partial files may be of later wishes.
+  for (const auto& [path, ticket] : store.tickets) unproved_.insert(ticket.id);
 }
 
 void Host::lose_store() {

@@ -35,7 +35,7 @@ struct Store {
 
 /// A list on its way: changes (from, to] of an index.
 struct News {
-  wire::IndexRange range;
+  std::optional<wire::IndexRange> range;  ///< nothing: an announcement
   std::vector<Entry> entries;
 };
 
@@ -57,6 +57,8 @@ class Host {
   void look_at(const std::string& path, std::uint64_t now);
   bool has_found() const { return found_.has_value(); }
   void commit_found();
+  /// What was found, before it is hashed; nothing where it is no file.
+  std::optional<News> announcement() const;
   void end_adoption() { store.adopter.reset(); }
   /// New rules: this path is not synced from now on; or all are again, and are adopted.
   void ignore(const std::string& path);
@@ -80,15 +82,20 @@ class Host {
   void take_range(std::size_t from, const News& news);
   /// As a greeting's `seen`, which is on disk before it is said.
   void hear_seen(Host& peer);
-  /// What a source answers who is asked for a block.
+  /// What a source answers who is asked for a block, or for the entry.
   struct Served {
     std::optional<Content> content;
-    bool has_lost = false;  ///< it will never have that
+    bool has_lost = false;         ///< it will never have that
+    std::optional<Sha256> hash{};  ///< of an entry
   };
   Served serve(const Entry& wanted) const;
+  /// Of what was announced.
+  Served serve_announced(const Entry& wanted) const;
+  Served serve_entry(const Entry& wanted) const;
 
   // The downloader. False: there was nothing to do.
-  using Fetch = std::function<Served(std::size_t from, const Entry& wanted)>;
+  enum class Part { block, entry };
+  using Fetch = std::function<Served(std::size_t from, const Entry& wanted, Part part)>;
   bool work(std::uint64_t now, const Fetch& fetch);
   bool is_working() const { return job_.has_value(); }
   /// What a user does who reads the log: removes partial files whose tickets are forgotten, and
@@ -130,11 +137,13 @@ class Host {
   void begin(Job& job, std::uint64_t now);
   void carry_out(Job& job, std::uint64_t now);
   void fetch_block(Job& job, const Fetch& fetch);
-  void prove(Job& job);
+  bool learn_hash(Job& job, const Fetch& fetch);
+  void prove(Job& job, const Fetch& fetch);
   bool keep(Job& job, const Record& loser, share::FileStat& stat);
   void keep_loser(Job& job);
   void make_way(Job& job, std::uint64_t now);
   void forget_offers(std::size_t from);
+  void give_up_announced(const Job& job);
   void forget_source(const Ticket& ticket, std::size_t from);
   std::size_t pick_source(std::uint64_t sources);
   void record_result(Job& job, std::uint64_t now_ms);
@@ -153,7 +162,8 @@ class Host {
   Story& story_;
   Store durable_;
   Backup backup_;
-  std::set<std::string> waiting_;  ///< paths of tickets that were put off
+  std::set<std::uint64_t> unproved_;  ///< tickets whose blocks may be of other content
+  std::set<std::string> waiting_;     ///< paths of tickets that were put off
   std::optional<Job> job_;
   std::optional<Found> found_;
   bool has_mixed_ = false;

@@ -136,6 +136,19 @@ void World::talk() {
   }
 }
 
+/// Some hear of it, at once or later.
+void World::announce(const Host& host) {
+  const auto news = host.announcement();
+  if (!news) return;
+  story_.tell("announces", host.number(), news->entries[0]);
+  for (std::size_t to = 0; to < hosts_.size(); ++to) {
+    if (to == host.number() || pick(3) == 0) continue;
+    if (pick(2) == 0) deliver(host.number(), to, *news, true);
+    auto& wire = wires_[host.number()][to];
+    if (wire.size() < 4 && pick(2) == 0) wire.push_back(*news);
+  }
+}
+
 /// What was removed elsewhere while it was ignored here may be back.
 void World::change_rules(Host& host) {
   has_forgotten_ = true;
@@ -202,6 +215,7 @@ void World::step() {
     traverse(host);
     if (host.store.adopter && pick(2) == 0) host.end_adoption();
   } else if (what < 60) {
+    if (host.has_found() && pick(3) == 0) return announce(host);
     if (host.has_found()) return host.commit_found();
     const auto paths = host.known_paths();
     if (paths.empty()) return;

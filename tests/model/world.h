@@ -53,11 +53,15 @@ class World {
   void traverse(Host& host);
   bool work(Host& host);
   Host::Fetch ask() const {
-    return [this](std::size_t from, const Entry& wanted) { return hosts_[from].serve(wanted); };
+    return [this](std::size_t from, const Entry& wanted, Host::Part part) {
+      return part == Host::Part::entry ? hosts_[from].serve_entry(wanted)
+                                       : hosts_[from].serve(wanted);
+    };
   }
   std::string come_to_rest();
   bool settle_once();
   void calm();
+  void announce(const Host& host);
   std::string fault_at_rest() const;
   std::string fault_now() const;
   std::string any_path();

@@ -5,8 +5,10 @@
 #include <filesystem>
 #include <fstream>
 
+#include "common/share/cut.h"
 #include "common/share/hash.h"
 #include "common/share/marker.h"
+#include "common/sync/announcement.h"
 #include "common/sync/version.h"
 #include "tests/unit/instance_fixture.h"
 
@@ -49,6 +51,12 @@ class Fixture : public test::InstanceFixture {
       REQUIRE(poll_fds({&done, 1}, 10'000) == 1);
       CHECK(examiner.large_files().take_done() == std::vector<std::string>{path});
     }
+  }
+  void be_online() {
+    Peer peer;
+    peer.slot = 3;
+    instance->peers.put(peer);
+    instance->peers.set_state(3, state::PeerState::online);
   }
   bool knows(const std::string& path) {
     const auto record = instance->dictionary.find(path);
@@ -224,6 +232,7 @@ TEST_CASE_FIXTURE(Fixture, "examiner: a large new file is announced as what is r
   const std::string content(17u << 20, 'x');
   write("small", "one");
   write("large", content);
+  be_online();
   CHECK(examine("small") == Outcome::written);
   CHECK(announced.empty());
   CHECK(examine("large") == Outcome::written);
@@ -232,10 +241,7 @@ TEST_CASE_FIXTURE(Fixture, "examiner: a large new file is announced as what is r
   CHECK(recorded.hash.has_value());
   recorded.hash.reset();
   CHECK(announced[0] == recorded);
-  SUBCASE("but not a new version: the peers may need little of it") {
-    write("large", content + "y");
-  }
-  SUBCASE("nor what may be a copy") {
+  SUBCASE("but not what may be a copy") {
     write("copy", content);
     CHECK(examine("copy") == Outcome::written);
   }
@@ -244,8 +250,43 @@ TEST_CASE_FIXTURE(Fixture, "examiner: a large new file is announced as what is r
     examiner.begin_adoption();
     CHECK(examine("other") == Outcome::written);
   }
-  CHECK(examine("large") != Outcome::unreadable);
+  SUBCASE("nor where nobody hears it") {
+    instance->peers.set_state(3, state::PeerState::offline);
+    write("other", content + "z");
+    CHECK(examine("other") == Outcome::written);
+  }
+  SUBCASE("nor what has changed while it was read the last time") {
+    write("other", content + "y");
+    CHECK(examiner.look({"other"}, moves)[0].outcome == Outcome::hashing);
+    CHECK(announced.size() == 2);
+    std::ofstream{at("other"), std::ios::app} << "z";
+    while (examine("other") == Outcome::restless) {
+    }
+    CHECK(knows("other"));
+    announced.pop_back();
+  }
   CHECK(announced.size() == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "examiner: a new version is cut, then announced, then hashed") {
+  std::string content(17u << 20, 'x');
+  write("large", content);
+  CHECK(examine("large") == Outcome::written);
+  be_online();
+  content += "y";
+  write("large", content);
+  CHECK(examiner.look({"large"}, moves)[0].outcome == Outcome::hashing);
+  CHECK(announced.empty());
+  CHECK(examine("large") == Outcome::written);
+  REQUIRE(announced.size() == 1);
+  Entry recorded = instance->dictionary.find("large")->entry;
+  const sync::Stamp stamp = sync::stamp(recorded.version);
+  const auto blocks = instance->store.find_manifest(
+      sync::announced_content("large", {stamp.device, stamp.counter}), share::kCutRule);
+  REQUIRE(blocks.has_value());
+  CHECK(instance->store.find_manifest(*recorded.hash, share::kCutRule) == blocks);
+  recorded.hash.reset();
+  CHECK(announced[0] == recorded);
 }
 
 TEST_CASE_FIXTURE(Fixture,

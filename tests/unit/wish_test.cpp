@@ -97,4 +97,10 @@ TEST_CASE("join_wish: nothing is given up for what is only announced, and it for
   wish = ticket(late, true);
   CHECK(join_wish(ticket(late, false), wish) == Joined::known);
   CHECK_FALSE(wish.announced);
+  // It changed before it was recorded, under the same version.
+  wish = ticket(late, false);
+  wish.wanted.mtime_ns += 1;
+  CHECK(join_wish(ticket(late, true), wish) == Joined::replaces);
+  wish.announced = true;
+  CHECK(join_wish(ticket(late, false), wish) == Joined::refused);
 }

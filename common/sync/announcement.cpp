@@ -1,0 +1,28 @@
+#include "common/sync/announcement.h"
+
+#include <fmt/core.h>
+
+#include <span>
+#include <string>
+
+#include "common/share/hash.h"
+
+namespace lefting::sync {
+
+bool is_announcement(const Entry& entry) {
+  return !entry.hash && !entry.deleted && !entry.version.empty();
+}
+
+bool is_announced(const Entry& announced, const Entry& now) {
+  return now.version == announced.version && now.size == announced.size &&
+         now.mtime_ns == announced.mtime_ns;
+}
+
+Sha256 announced_content(std::string_view path, const VersionCounter& stamp) {
+  const std::string text = fmt::format("{} {} {}", to_text(stamp.device), stamp.counter, path);
+  share::Hasher hasher;
+  hasher.add(std::as_bytes(std::span{text}));
+  return hasher.finish();
+}
+
+}  // namespace lefting::sync
