@@ -62,24 +62,32 @@ void Worksite::begin_delta(Job& job, std::string blocks) {
   if (size != job.wanted().size) return;
   auto fd = open_as_recorded(*job.record);
   if (!fd) return;
-  auto stored = instance_.store.find_manifest(*job.record->entry.hash, share::kCutRule);
-  std::optional<std::vector<share::Block>> old_blocks;
-  if (stored) old_blocks = share::decode_blocks(*stored);
-  if (!old_blocks) {
-    auto cut =
-        share::cut_file(fd.value().get(), job.record->entry.size, instance_.settings.hash_threads,
-                        [this] { return !context_.stopping(); });
-    if (!cut) return;
-    old_blocks = cut.take();
-  }
-  auto delta = plan_delta(*old_blocks, *new_blocks);
+  auto delta = plan_delta_of(*job.record, fd.value().get(), *new_blocks);
   if (!delta) return;
   // Most likely it was only touched.
-  const bool is_same = delta->missing.empty() && *old_blocks == *new_blocks;
+  const bool is_same = delta->missing.empty() && delta->runs.size() == 1 &&
+                       delta->runs[0].from == 0 && job.record->entry.size == size;
   if (is_same && job.awaits_hash()) return;
   job.delta = std::move(delta);
   job.delta->old_file = fd.take();
   job.delta->blocks = std::move(blocks);
+}
+
+/// `old_file` is as `old` says.
+std::optional<Delta> Worksite::plan_delta_of(const Record& old, int old_file,
+                                             std::span<const share::Block> new_blocks) const {
+  const auto goes_on = [this] { return !context_.stopping(); };
+  if (const auto stored = instance_.store.find_manifest(*old.entry.hash, share::kCutRule)) {
+    if (const auto old_blocks = share::decode_blocks(*stored)) {
+      return plan_delta(*old_blocks, new_blocks);
+    }
+  }
+  auto in_place = plan_in_place(old_file, new_blocks, goes_on);
+  if (!in_place) return std::nullopt;
+  if (in_place.value()) return in_place.take();
+  const auto cut =
+      share::cut_file(old_file, old.entry.size, instance_.settings.hash_threads, goes_on);
+  return cut ? plan_delta(cut.value(), new_blocks) : std::nullopt;
 }
 
 void Worksite::copy_old(Job& job) {
@@ -114,25 +122,49 @@ void Worksite::begin_anew(Job& job, const Error& why) {
 }
 
 Status Worksite::copy_runs(Job& job) {
-  constexpr std::uint64_t kStep = 16u << 20;
+  const std::uint64_t size = job.wanted().size;
+  if (job.writer) job.writer->advance(job.delta->end_of_missing(0, size));
+  const bool reads = job.writer && job.partial->copies_through_cache();
   for (const Delta::Run& run : job.delta->runs) {
-    for (std::uint64_t done = 0; done < run.length; done += kStep) {
-      if (context_.stopping()) return os_error(ECANCELED, "copy");
-      const std::uint64_t length = std::min(kStep, run.length - done);
-      auto copied =
-          job.partial->copy(job.delta->old_file.get(), run.from + done, length, run.to + done);
-      if (!copied) return copied;
-      if (job.writer) job.writer->advance(run.to + done + length);
-      job.partial->start_sync();  // the hasher comes behind
-    }
+    if (auto copied = reads ? read_run(job, run) : copy_run(job, run); !copied) return copied;
   }
-  if (job.writer) {
-    job.writer->advance(job.wanted().size);
-    return {};
-  }
+  if (job.writer) return job.writer->settle();
   auto hash = share::hash_file(job.partial->fd(), [this] { return !context_.stopping(); });
   if (!hash) return hash.error();
   job.hash = hash.value();
+  return {};
+}
+
+Status Worksite::copy_run(Job& job, const Delta::Run& run) {
+  constexpr std::uint64_t kStep = 16u << 20;
+  for (std::uint64_t done = 0; done < run.length; done += kStep) {
+    if (context_.stopping()) return os_error(ECANCELED, "copy");
+    const std::uint64_t length = std::min(kStep, run.length - done);
+    auto copied =
+        job.partial->copy(job.delta->old_file.get(), run.from + done, length, run.to + done);
+    if (!copied) return copied;
+    if (job.writer) {
+      job.writer->advance(job.delta->end_of_missing(run.to + done + length, job.wanted().size));
+    }
+    job.partial->start_sync();  // the hasher comes behind
+  }
+  return {};
+}
+
+/// As if it came from a peer: hashed from memory, and written past the page cache.
+Status Worksite::read_run(Job& job, const Delta::Run& run) {
+  const std::uint64_t step = block_bytes(job.wanted().size);
+  for (std::uint64_t done = 0; done < run.length;) {
+    if (context_.stopping()) return os_error(ECANCELED, "copy");
+    const std::uint64_t at = run.to + done;
+    const std::uint64_t length = std::min(step - at % step, run.length - done);
+    const std::span<std::byte> room = job.writer->room(length);
+    const auto came = pread_all(job.delta->old_file.get(), room, run.from + done);
+    if (!came) return came.error();
+    if (came.value() != length) return os_error(share::kChangedMeanwhile, "copy", job.path());
+    if (auto put = job.writer->put({at, length}); !put) return put;
+    done += length;
+  }
   return {};
 }
 

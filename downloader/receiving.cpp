@@ -35,7 +35,7 @@ void Worksite::open_partial(Job& job) {
   if (job.blocks > 1) {
     job.writer = std::make_unique<ContentWriter>(
         *job.partial, job.wanted().size, [this, &job](const ContentWriter::Piece& piece) {
-          return job.delta ? note_missing(job, piece) : note_block(job, piece);
+          return job.delta ? note_delta(job, piece) : note_block(job, piece);
         });
   }
   while (job.frontier < job.blocks && job.has(job.frontier)) ++job.frontier;
@@ -64,12 +64,17 @@ Result<std::uint64_t> Worksite::note_block(Job& job, const ContentWriter::Piece&
   return std::min(size, job.frontier * block_bytes(size));
 }
 
-Result<std::uint64_t> Worksite::note_missing(Job& job, const ContentWriter::Piece& piece) {
-  ++job.delta->fetched;
-  instance_.traffic().received.fetch_add(piece.length, std::memory_order_relaxed);
+Result<std::uint64_t> Worksite::note_delta(Job& job, const ContentWriter::Piece& piece) {
+  Delta& delta = *job.delta;
+  const bool is_old = delta.has_all();  // the old version's bytes come last
+  if (!is_old) {
+    ++delta.fetched;
+    instance_.traffic().received.fetch_add(piece.length, std::memory_order_relaxed);
+  }
   const auto now = instance_.tickets.find(job.path());
   if (!now || now->ticket.id != job.id()) return os_error(ECANCELED, "fetch", job.path());
-  return std::uint64_t{0};
+  return is_old ? delta.end_of_missing(piece.offset + piece.length, job.wanted().size)
+                : std::uint64_t{0};
 }
 
 void Worksite::give_up(Job& job, const Status& failed) {

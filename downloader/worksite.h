@@ -89,13 +89,17 @@ class Worksite {
   /// Notes what has been written: on the ticket, and from time to time in the store. By the thread
   /// of the job's writer (ContentWriter::Note). Errors: ECANCELED: the ticket is another by now.
   Result<std::uint64_t> note_block(Job& job, const ContentWriter::Piece& piece);
-  /// The same of what an old version lacks: nothing is noted, so that after a death the delta is
-  /// made anew.
-  Result<std::uint64_t> note_missing(Job& job, const ContentWriter::Piece& piece);
+  /// The same of what an old version lacks, and then of what it has: nothing is noted, so that
+  /// after a death the delta is made anew.
+  Result<std::uint64_t> note_delta(Job& job, const ContentWriter::Piece& piece);
   void finish(Job& job);
   Result<UniqueFd> open_as_recorded(const Record& record) const;
   static bool has_old_version(const Job& job);
+  std::optional<Delta> plan_delta_of(const Record& old, int old_file,
+                                     std::span<const share::Block> new_blocks) const;
   Status copy_runs(Job& job);
+  Status copy_run(Job& job, const Delta::Run& run);
+  Status read_run(Job& job, const Delta::Run& run);
   /// What was made of files here is not what is wanted: it is fetched as a whole.
   void begin_anew(Job& job, const Error& why);
   void to_record(Job& job, const share::FileStat& stat);

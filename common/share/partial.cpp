@@ -1,7 +1,9 @@
 #include "common/share/partial.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -147,6 +149,12 @@ Status PartialFile::write(std::span<const std::byte> bytes, std::uint64_t offset
   auto done = pwrite_all(fd_.get(), bytes, offset);
   if (!done) return os_error(done.error().code.value(), "write", path_);
   return {};
+}
+
+/// ext4 can't share blocks between files, as btrfs and XFS do, or let a server copy.
+bool PartialFile::copies_through_cache() const {
+  struct statfs system {};
+  return direct_ && ::fstatfs(fd_.get(), &system) == 0 && system.f_type == EXT4_SUPER_MAGIC;
 }
 
 Status PartialFile::copy(int from, std::uint64_t from_offset, std::uint64_t length,

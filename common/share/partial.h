@@ -36,6 +36,9 @@ class PartialFile {
   /// Of a large file what is aligned to kDirectUnit, in memory and in the file, goes past the page
   /// cache: copying it there would cost more than all else that is done with it.
   Status write(std::span<const std::byte> bytes, std::uint64_t offset);
+  /// Whether copy() would put all through the page cache, so that to read and to write() costs
+  /// less.
+  bool copies_through_cache() const;
   /// Copies bytes of another file, without reading them where the system can do that.
   Status copy(int from, std::uint64_t from_offset, std::uint64_t length, std::uint64_t offset);
   /// Sets permission bits and mtime; nothing may be written after.

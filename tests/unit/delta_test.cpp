@@ -1,10 +1,19 @@
 #include "downloader/delta.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+
+#include <algorithm>
+#include <fstream>
+#include <random>
+
+#include "common/base/unique_fd.h"
+#include "tests/unit/temp_folder.h"
 
 using namespace lefting;
 using downloader::Delta;
 using downloader::plan_delta;
+using downloader::plan_in_place;
 
 namespace {
 
@@ -14,7 +23,101 @@ share::Block block(std::uint32_t length, std::uint8_t content) {
   return out;
 }
 
+std::string noise(std::size_t size, unsigned seed) {
+  std::mt19937_64 random{seed};
+  std::string out(size, '\0');
+  for (char& byte : out) byte = static_cast<char>(random());
+  return out;
+}
+
+/// Opens a file of its own for each content.
+class Files {
+ public:
+  int open(const std::string& content) {
+    const std::string name = folder_ / std::to_string(fds_.size());
+    std::ofstream{name, std::ios::binary} << content;
+    fds_.emplace_back(::open(name.c_str(), O_RDONLY | O_CLOEXEC));
+    return fds_.back().get();
+  }
+  std::vector<share::Block> cut(const std::string& content) {
+    return share::cut_file(open(content), content.size(), 1, [] { return true; }).take();
+  }
+
+ private:
+  test::TempFolder folder_;
+  std::vector<UniqueFd> fds_;
+};
+
+std::optional<Delta> in_place(const std::string& before, const std::string& after) {
+  Files files;
+  const auto blocks = files.cut(after);
+  auto delta = plan_in_place(files.open(before), blocks, [] { return true; });
+  REQUIRE(delta.ok());
+  return delta.take();
+}
+
+std::uint64_t missing_bytes(const Delta& delta) {
+  std::uint64_t bytes = 0;
+  for (const Delta::Missing& one : delta.missing) bytes += one.length;
+  return bytes;
+}
+
 }  // namespace
+
+TEST_CASE("plan_in_place: what is changed where it stands, or appended, is missing") {
+  const std::string before = noise(20'000'000, 1);
+  SUBCASE("nothing") {
+    const auto delta = in_place(before, before);
+    REQUIRE(delta);
+    CHECK(delta->runs == std::vector<Delta::Run>{{0, 0, before.size()}});
+    CHECK(delta->missing.empty());
+  }
+  SUBCASE("changes here and there") {
+    std::string after = before;
+    for (const std::size_t at : {0u, 7'000'000u, 19'999'999u}) after[at] ^= 1;
+    const auto delta = in_place(before, after);
+    REQUIRE(delta);
+    CHECK(missing_bytes(*delta) < 3'200'000);
+    for (const Delta::Run& run : delta->runs) CHECK(run.from == run.to);
+    // What is missing and what is there make up the whole.
+    std::uint64_t bytes = missing_bytes(*delta);
+    for (const Delta::Run& run : delta->runs) bytes += run.length;
+    CHECK(bytes == after.size());
+  }
+  SUBCASE("appended") {
+    const auto delta = in_place(before, before + noise(9'000'000, 2));
+    REQUIRE(delta);
+    CHECK(missing_bytes(*delta) < 10'100'000);
+  }
+  SUBCASE("cut off") {
+    const auto delta = in_place(before, before.substr(0, 11'000'000));
+    REQUIRE(delta);
+    CHECK(missing_bytes(*delta) < 1'100'000);
+  }
+}
+
+TEST_CASE("plan_in_place: what has moved is to be looked for elsewhere") {
+  const std::string before = noise(20'000'000, 1);
+  CHECK_FALSE(in_place(before, "x" + before));
+  CHECK_FALSE(in_place(before, before.substr(0, 18'000'000) + "x" + before.substr(18'000'000)));
+  CHECK_FALSE(in_place(before, noise(20'000'000, 3)));
+  CHECK_FALSE(in_place(before, noise(100'000, 3)));
+}
+
+TEST_CASE("Delta: what is missing ends where the old version's bytes go on") {
+  Delta delta;
+  delta.runs = {{.from = 7, .to = 10, .length = 5},
+                {.from = 0, .to = 15, .length = 5},
+                {.from = 0, .to = 40, .length = 10}};
+  CHECK(delta.end_of_missing(0, 60) == 10);
+  CHECK(delta.end_of_missing(9, 60) == 10);
+  for (const std::uint64_t inside : {10, 12, 15, 19, 40, 49}) {
+    CHECK(delta.end_of_missing(inside, 60) == inside);
+  }
+  CHECK(delta.end_of_missing(20, 60) == 40);
+  CHECK(delta.end_of_missing(50, 60) == 60);
+  CHECK(delta.end_of_missing(50, 50) == 50);
+}
 
 TEST_CASE(
     "plan_delta: what is there is taken in long runs, the rest is asked for in pieces of 1 MiB") {
