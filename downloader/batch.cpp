@@ -27,13 +27,13 @@ bool is_stop(const Error& error) { return error.code == net::make_error_code(net
 }  // namespace
 
 Batch::Batch(RoleContext& context, const share::Share& share, share::IgnoreFile& ignore,
-             Sources& sources, Relists& relists)
+             Sources& sources, Relists& relists, TrashIndex& trash)
     : context_{context},
       instance_{context.instance()},
       share_{share},
       ignore_{ignore},
       sources_{sources},
-      site_{context, share, relists} {}
+      site_{context, share, relists, trash} {}
 
 std::vector<Job*> Batch::in_stage(Job::Stage stage) {
   std::vector<Job*> out;

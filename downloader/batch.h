@@ -16,7 +16,7 @@ class Batch {
  public:
   /// `ignore` is read again for each batch. All must outlive it.
   Batch(RoleContext& context, const share::Share& share, share::IgnoreFile& ignore,
-        Sources& sources, Relists& relists);
+        Sources& sources, Relists& relists, TrashIndex& trash);
 
   /// Takes active tickets to their end, or puts them off, or gives them back. Throws StoreError.
   /// Returns the sources that tickets wait for now, as a mask of slots.

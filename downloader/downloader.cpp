@@ -34,6 +34,7 @@ Downloader::Downloader(RoleContext& context, share::Share share)
     : context_{context},
       instance_{context.instance()},
       share_{std::move(share)},
+      trash_{share_},
       purger_{instance_, share_},
       batch_tickets_{batch_tickets(instance_.settings.downloads)} {
   instance_.tickets.requeue_all();
@@ -177,7 +178,7 @@ void Downloader::work() {
       }
       std::vector<std::string> paths;
       for (const auto& view : tickets) paths.push_back(view.ticket.wanted.path);
-      Batch batch{context_, share_, ignore, sources, relists_};
+      Batch batch{context_, share_, ignore, sources, relists_, trash_};
       // One of them may have come back since the tickets were put off: looked at once more.
       online_.fetch_and(~batch.run(std::move(tickets)));
       release(paths);

@@ -13,6 +13,7 @@
 #include "common/share/share.h"
 #include "downloader/batch.h"
 #include "downloader/purger.h"
+#include "downloader/trash_index.h"
 
 namespace lefting::downloader {
 
@@ -40,6 +41,7 @@ class Downloader {
   Instance& instance_;
   share::Share share_;
   Relists relists_;
+  TrashIndex trash_;
   Purger purger_;
   std::size_t batch_tickets_;
   EventFd worker_free_;

@@ -8,25 +8,31 @@
 
 namespace lefting::downloader {
 
-/// A file with the wanted content is an old version that has all of it.
 void Worksite::take_local(Job& job) {
   const Entry& wanted = job.wanted();
   if (!wanted.hash || wanted.size < store::kContentBytes) return;
   for (const Record& record : instance_.store.find_content(wanted.size, *wanted.hash)) {
-    auto fd = open_as_recorded(record);
-    if (!fd) continue;
-    if (!job.partial) open_partial(job);
-    if (job.stage != Job::Stage::fetch) return;
-    job.delta.emplace();
-    job.delta->runs = {{.from = 0, .to = 0, .length = wanted.size}};
-    job.delta->old_file = fd.take();
-    copy_old(job);
-    if (job.is_whole()) end_delta(job, record.entry.path);
-    if (job.stage == Job::Stage::fetched) {
-      log_info("\"{}\" is taken from \"{}\"", printable(job.path()), printable(record.entry.path));
-    }
+    if (auto fd = open_as_recorded(record)) take_whole(job, fd.take(), record.entry.path);
     if (job.stage != Job::Stage::fetch) return;
   }
+  for (const share::Trashed& trashed : trash_.find(wanted.size, wanted.mtime_ns)) {
+    const std::string path = trashed.trash_path();
+    if (auto fd = share_.open_file(path)) take_whole(job, fd.take(), path);
+    if (job.stage != Job::Stage::fetch) return;
+  }
+}
+
+/// A file with the wanted content is an old version that has all of it.
+void Worksite::take_whole(Job& job, UniqueFd old_file, const std::string& from) {
+  if (!job.partial) open_partial(job);
+  if (job.stage != Job::Stage::fetch) return;
+  job.delta.emplace();
+  job.delta->runs = {{.from = 0, .to = 0, .length = job.wanted().size}};
+  job.delta->old_file = std::move(old_file);
+  copy_old(job);
+  if (job.is_whole()) end_delta(job, from);
+  if (job.stage != Job::Stage::fetched) return;
+  log_info("\"{}\" is taken from \"{}\"", printable(job.path()), printable(from));
 }
 
 /// Its record says what it holds.
@@ -44,6 +50,12 @@ Result<UniqueFd> Worksite::open_as_recorded(const Record& record) const {
 bool Worksite::has_old_version(const Job& job) {
   return job.found && job.record && job.record->entry.hash && !job.record->entry.deleted &&
          job.found->type == share::FileType::file && job.found->size > share::kWorthCutting;
+}
+
+/// Not what a delta makes little of.
+bool Worksite::may_be_here(const Job& job) const {
+  return job.plan.keeps || (job.found && !has_old_version(job)) ||
+         !trash_.find(job.wanted().size, job.wanted().mtime_ns).empty();
 }
 
 bool Worksite::wants_delta(const Job& job) const {

@@ -35,8 +35,13 @@ sync::Standing standing_of(const std::optional<share::FileStat>& stat, const Rec
 
 }  // namespace
 
-Worksite::Worksite(RoleContext& context, const share::Share& share, Relists& relists)
-    : context_{context}, instance_{context.instance()}, share_{share}, relists_{relists} {}
+Worksite::Worksite(RoleContext& context, const share::Share& share, Relists& relists,
+                   TrashIndex& trash)
+    : context_{context},
+      instance_{context.instance()},
+      share_{share},
+      relists_{relists},
+      trash_{trash} {}
 
 void Worksite::begin(Job& job) {
   if (look(job)) carry_out(job);
@@ -133,10 +138,7 @@ void Worksite::carry_out(Job& job) {
       if (auto good = share::check_ignore_file(job.path(), job.wanted().size); !good) {
         return job.put_off({Cause::too_large, good.error().text()});
       }
-      // By its hash it may prove to be what is here.
-      if (job.awaits_hash() && (job.plan.keeps || (job.found && !has_old_version(job)))) {
-        return await_hash(job);
-      }
+      if (job.awaits_hash() && may_be_here(job)) return await_hash(job);
       // An empty folder gives way, one with something in it doesn't.
       if (job.found && job.found->type == share::FileType::folder) job.found.reset();
       job.stage = Job::Stage::fetch;

@@ -10,13 +10,14 @@
 #include "common/sync/plan.h"
 #include "downloader/job.h"
 #include "downloader/relists.h"
+#include "downloader/trash_index.h"
 
 namespace lefting::downloader {
 
 /// Carries out what a ticket means for the share, but for the fetching.
 class Worksite {
  public:
-  Worksite(RoleContext& context, const share::Share& share, Relists& relists);
+  Worksite(RoleContext& context, const share::Share& share, Relists& relists, TrashIndex& trash);
 
   /// Plans the ticket by what is here now, and does what needs no fetching.
   void begin(Job& job);
@@ -27,7 +28,8 @@ class Worksite {
   void drop(Job& job);
   /// Opens the partial file, and takes up what an earlier attempt left in it.
   void open_partial(Job& job);
-  /// Where a file with the wanted content is here: takes it from there, and proves it.
+  /// Where a file with the wanted content is here, or in the trash: takes it from there, and proves
+  /// it.
   void take_local(Job& job);
   /// The block of a file that has only one has been written.
   void note_only_block(Job& job);
@@ -44,7 +46,7 @@ class Worksite {
   /// The whole is there, made of the file at path `from`, and its hash is known: proves it. Where
   /// it is not as expected, as copy_old().
   void end_delta(Job& job, const std::string& from);
-  /// By its hash it may prove to be what is here.
+  /// It can't be fetched before its hash is known.
   void await_hash(Job& job);
   /// What was only announced can't be fetched now, or never came to be: its ticket ends, unless the
   /// source's index has told it meanwhile. If it is to come, that will be told.
@@ -95,6 +97,9 @@ class Worksite {
   void finish(Job& job);
   Result<UniqueFd> open_as_recorded(const Record& record) const;
   static bool has_old_version(const Job& job);
+  /// By its hash, which is not known yet, it may prove to be what is here.
+  bool may_be_here(const Job& job) const;
+  void take_whole(Job& job, UniqueFd old_file, const std::string& from);
   std::optional<Delta> plan_delta_of(const Record& old, int old_file,
                                      std::span<const share::Block> new_blocks) const;
   Status copy_runs(Job& job);
@@ -110,6 +115,7 @@ class Worksite {
   Instance& instance_;
   const share::Share& share_;
   Relists& relists_;
+  TrashIndex& trash_;
 };
 
 }  // namespace lefting::downloader

@@ -56,6 +56,40 @@ struct Pair {
 
 }  // namespace
 
+TEST_CASE_FIXTURE(Pair, "content: what was moved out of the share and comes back is in the trash") {
+  const std::uint64_t before = received(b);
+  const auto move = [&](const std::string& content) {
+    fs::rename(a.share("big"), a.share("../big"));
+    REQUIRE(eventually([&] { return !b.exists("big"); }));
+    if (content != big) {
+      const auto mtime = fs::last_write_time(a.share("../big"));
+      { std::ofstream{a.share("../big"), std::ios::binary} << content; }
+      fs::last_write_time(a.share("../big"), mtime);
+    }
+    fs::create_directory(a.share("d"));
+    fs::rename(a.share("../big"), a.share("d/big"));
+    REQUIRE(eventually([&] { return b.holds("d/big", content); }));
+  };
+  SUBCASE("the same") {
+    move(big);
+    CHECK(received(b) == before);
+  }
+  SUBCASE("announced before it is hashed") {
+    big = random_bytes(20u << 20, 4);
+    a.write("big", big);
+    REQUIRE(eventually([&] { return b.holds("big", big); }));
+    const std::uint64_t then = received(b);
+    move(big);
+    CHECK(received(b) == then);
+  }
+  SUBCASE("of the same size and time, but another") {
+    std::string other = big;
+    other[1'000'000] = static_cast<char>(~other[1'000'000]);
+    move(other);
+    CHECK(received(b) == before + big.size());
+  }
+}
+
 TEST_CASE_FIXTURE(Pair, "content: a renamed file is renamed") {
   a.write("d/f", "1");
   REQUIRE(eventually([&] { return b.exists("d/f"); }));
