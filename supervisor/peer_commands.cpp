@@ -55,7 +55,7 @@ int peer_remove_command(const InstancePaths& paths, const std::string& name) {
   if (auto* attached = view.value()->attached()) {
     attached->peers.remove(slot);
     attached->peers.ask_anew();  // what the others have shown was forgotten in the store
-    attached->tickets.drop_source(slot);
+    attached->tickets.drop_source(slot, Offers::all);
     wake_all(attached->wakes);
   }
   return kToolDone;

@@ -60,6 +60,10 @@ struct Ticket {
   bool operator==(const Ticket&) const = default;
 };
 
+/// Which of a peer's offers are forgotten: files only, where the peer stays. A deletion needs
+/// nobody, and the peer may have only a trace of it by now, which it doesn't tell.
+enum class Offers { files, all };
+
 constexpr bool has_bit(const std::vector<std::uint8_t>& bits, std::uint64_t at) {
   return at / 8 < bits.size() && (bits[at / 8] >> (at % 8) & 1) != 0;
 }

@@ -333,12 +333,13 @@ void TicketQueue::requeue_sources(int slot) {
   }
 }
 
-void TicketQueue::drop_source(int slot) {
+void TicketQueue::drop_source(int slot, Offers offers) {
   const std::uint64_t bit = source_bit(slot);
   for (std::size_t shard = 0; shard < kShards; ++shard) {
     QueueLock lock{segment_, shard, load_};
     lock.write([&](TicketTable& table, Arena& arena) {
       for (TicketNode& node : table.all()) {
+        if (node.data.deleted && offers == Offers::files) continue;
         node.data.sources &= ~bit;
         const bool idle = node.data.state == TicketState::waiting;
         if (node.data.sources == 0 && idle) table.set_state(arena, node, TicketState::queued);

@@ -96,7 +96,7 @@ class TicketQueue {
   void requeue_sources(int slot);
   /// Takes the peer's bit out of all sources. What waits and has no source left is queued: the
   /// downloader gives it up.
-  void drop_source(int slot);
+  void drop_source(int slot, Offers offers);
 
   /// Copies all out, a shard at a time, by id.
   std::vector<TicketView> list() const;

@@ -100,7 +100,8 @@ struct Store::Database {
       "most_told FROM peer ORDER BY slot"};
   Statement put_peer{raw, "INSERT OR REPLACE INTO peer VALUES(?,?,?,?,?,?,?,?,?,?,?)"};
   Statement remove_peer{raw, "DELETE FROM peer WHERE slot=?"};
-  Statement drop_source{raw, "UPDATE ticket SET sources=sources & ~? WHERE sources & ?"};
+  Statement drop_source{raw,
+                        "UPDATE ticket SET sources=sources & ~? WHERE sources & ? AND deleted<=?"};
 
   std::uint64_t read_counter(std::string_view name);
   void write_counter(std::string_view name, std::uint64_t value);

@@ -182,12 +182,12 @@ class Transaction {
 
   /// Slot -1 takes the lowest free one and sets it. Throws StoreError where all are taken.
   void put_peer(Peer& peer);
-  /// Takes it out of the list, and forget_offers().
+  /// Takes it out of the list, and forget_offers() of all.
   void remove_peer(int slot);
   /// Takes it out of every ticket's sources. What only it had is given up by the downloader, and
   /// the others' lists are taken anew, since they may have offered something older meanwhile.
   /// False: it had offered nothing that is still wanted.
-  bool forget_offers(int slot);
+  bool forget_offers(int slot, Offers offers);
   /// The peers' lists are taken anew.
   void forget_seen();
   std::string ignore_digest();

@@ -177,14 +177,15 @@ void Transaction::remove_peer(int slot) {
   Store::Database& database = *store_.database_;
   database.remove_peer.bind(1, static_cast<std::uint64_t>(slot));
   database.remove_peer.run();
-  forget_offers(slot);
+  forget_offers(slot, Offers::all);
   forget_seen();
 }
 
-bool Transaction::forget_offers(int slot) {
+bool Transaction::forget_offers(int slot, Offers offers) {
   Store::Database& database = *store_.database_;
   const std::uint64_t bit = std::uint64_t{1} << slot;
   database.drop_source.bind(1, bit).bind(2, bit);
+  database.drop_source.bind(3, std::uint64_t{offers == Offers::all});
   database.drop_source.run();
   if (sqlite3_changes(database.raw) == 0) return false;
   forget_seen();

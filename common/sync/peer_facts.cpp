@@ -58,7 +58,7 @@ bool forget_offers(Index& index, state::PeerList& peers, int slot,
                    const std::function<void(Peer&)>& change) {
   // Less is known from now on, so the segment goes first: who dies in between has forgotten too
   // much, and asks again.
-  index.tickets().drop_source(slot);
+  index.tickets().drop_source(slot, Offers::files);
   bool offered = false;
   std::optional<Peer> peer;
   {
@@ -68,11 +68,11 @@ bool forget_offers(Index& index, state::PeerList& peers, int slot,
     change(*peer);
     peer->seen = 0;
     transaction.put_peer(*peer);
-    offered = transaction.forget_offers(slot);
+    offered = transaction.forget_offers(slot, Offers::files);
     transaction.commit();
   }
   peers.put(*peer);
-  index.tickets().drop_source(slot);  // of what was loaded again meanwhile
+  index.tickets().drop_source(slot, Offers::files);  // of what was loaded again meanwhile
   if (offered) peers.ask_anew();
   return offered;
 }

@@ -134,6 +134,7 @@ void Host::forget_offers(std::size_t from) {
   const std::uint64_t bit = std::uint64_t{1} << from;
   bool any = false;
   for (auto& [path, ticket] : store.tickets) {
+    if (ticket.wanted.deleted) continue;  // it needs nobody, and may have only a trace there
     any |= (ticket.sources & bit) != 0;
     ticket.sources &= ~bit;
   }

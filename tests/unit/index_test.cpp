@@ -93,7 +93,7 @@ TEST_CASE_FIXTURE(SyncFixture,
                   "index: an unwanted ticket ends if it has no source, whatever the segment says") {
   const Ticket wanted = add_ticket(test::entry("a", 1, {}), 0b10);
   const Ticket unwanted = add_ticket(test::entry("b", 1, {}), 0);
-  tickets.drop_source(1);  // the store is a source ahead
+  tickets.drop_source(1, Offers::all);  // the store is a source ahead
   std::vector<sync::Change> none;
   index.commit(none, {{.path = "a", .id = wanted.id, .unwanted = true},
                       {.path = "b", .id = unwanted.id, .unwanted = true}});

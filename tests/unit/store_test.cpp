@@ -383,6 +383,25 @@ TEST_CASE("store: peers get the lowest free slot, and leave no source behind") {
   CHECK(store.find_ticket("b")->sources == 0);  // the downloader gives it up
 }
 
+TEST_CASE("store: of a peer that stays deletions are not forgotten: they need nobody") {
+  const test::TempFolder folder;
+  Store store{folder / "s.db"};
+  Transaction transaction{store};
+  Ticket file{
+      .id = 0, .wanted = test::entry("f", 1, {}), .sources = 0b11, .done = {}, .former = {}};
+  Ticket deletion = file;
+  deletion.wanted = test::tombstone("d", {});
+  transaction.put_ticket(file);
+  transaction.put_ticket(deletion);
+  const auto sources = [&](const char* path) { return transaction.find_ticket(path)->sources; };
+  CHECK(transaction.forget_offers(0, Offers::files));
+  CHECK(sources("f") == 0b10);
+  CHECK(sources("d") == 0b11);
+  CHECK(transaction.forget_offers(0, Offers::all));
+  CHECK(sources("d") == 0b10);
+  CHECK_FALSE(transaction.forget_offers(0, Offers::all));
+}
+
 TEST_CASE("store: a removed peer lets the lists of the others be taken anew") {
   const test::TempFolder folder;
   Store store{folder / "s.db"};

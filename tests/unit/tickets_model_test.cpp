@@ -177,7 +177,7 @@ class Walk {
     const int slot = static_cast<int>(random_() % 4);
     const std::uint64_t kind = random_() % 8;
     if (kind == 0) queue.requeue_all();
-    if (kind == 1) queue.drop_source(slot);
+    if (kind == 1) queue.drop_source(slot, Offers::all);
     if (kind > 1) queue.requeue_sources(slot);
     for (auto& [path, view] : model.tickets) {
       const bool has = (view.ticket.sources >> slot & 1) != 0;

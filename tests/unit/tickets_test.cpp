@@ -112,9 +112,21 @@ TEST_CASE_FIXTURE(OfferedBench,
                   "TicketQueue: what loses its last source while it is looked at does not wait for "
                   "one") {
   REQUIRE(queue.checkout(1, 1000, 0).size() == 1);
-  queue.drop_source(1);
+  queue.drop_source(1, Offers::all);
   REQUIRE(queue.put_off("a", 10, lefting::state::kNoRetry, {Cause::no_source, "none"}));
   CHECK(queue.find("a")->state == TicketState::queued);
+}
+
+TEST_CASE_FIXTURE(OfferedBench, "TicketQueue: a deletion keeps a source that has lost its files") {
+  Ticket deletion = make_ticket("d", 9);
+  deletion.wanted.deleted = true;
+  deletion.sources = 0b10;
+  REQUIRE(queue.put({deletion}).ok());
+  queue.drop_source(1, Offers::files);
+  CHECK(queue.find("a")->ticket.sources == 0);
+  CHECK(queue.find("d")->ticket.sources == 0b10);
+  queue.drop_source(1, Offers::all);
+  CHECK(queue.find("d")->ticket.sources == 0);
 }
 
 TEST_CASE("TicketQueue: a waiting ticket comes back when its time has come, not before") {
@@ -152,7 +164,7 @@ TEST_CASE("TicketQueue: a source that comes online wakes its waiting tickets onl
     bench.other.requeue_sources(slot);
     CHECK(bench.queue.find(mine)->state == TicketState::queued);
     CHECK(bench.queue.find(others)->state == TicketState::waiting);
-    bench.other.drop_source(slot);
+    bench.other.drop_source(slot, Offers::all);
     CHECK(bench.queue.find(mine)->ticket.sources == 0);
     CHECK(bench.queue.find(others)->ticket.sources == ~bit);
     REQUIRE(bench.queue.remove(mine, id));
@@ -337,7 +349,7 @@ TEST_CASE("TicketQueue: a peer that goes leaves what waited for it to be given u
   REQUIRE(bench.queue.checkout(9, 1000, 0).size() == 3);
   REQUIRE(bench.queue.put_off("only its", 1, kNoRetry, {Cause::source_busy, "away"}));
   REQUIRE(bench.queue.put_off("others' too", 2, kNoRetry, {Cause::source_busy, "away"}));
-  bench.other.drop_source(1);
+  bench.other.drop_source(1, Offers::all);
   CHECK(bench.queue.find("active")->state == TicketState::active);
   CHECK(bench.queue.find("others' too")->state == TicketState::waiting);
   CHECK(bench.queue.find("others' too")->ticket.sources == 1);
