@@ -105,7 +105,8 @@ std::optional<Delta> Worksite::plan_delta_of(const Record& old, int old_file,
 void Worksite::copy_old(Job& job) {
   if (job.delta->copied) return;
   const Status copied = copy_runs(job);
-  if (!copied && context_.stopping()) return job.give_back();
+  // A newer wish, or the end of the role.
+  if (!copied && copied.error().code.value() == ECANCELED) return job.give_back();
   if (!copied) return begin_anew(job, copied.error());
   job.delta->copied = true;
 }

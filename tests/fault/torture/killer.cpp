@@ -186,7 +186,8 @@ void Killer::check_recovered() {
     restarts += now[i].restarts - before_[i].restarts;
     REQUIRE((now[i].pid == before_[i].pid) == (now[i].restarts == before_[i].restarts));
   }
-  REQUIRE_MESSAGE(restarts <= kills_, "somebody was started again whom nobody killed");
+  REQUIRE_MESSAGE(restarts <= kills_, "somebody was started again whom nobody killed\n",
+                  node_.supervisor({"logs", "-n", "40"}).out);
   before_ = now;
   victim_ = 0;
   kills_ = 0;
