@@ -4,6 +4,9 @@
 #include <sqlite3.h>
 #include <sys/random.h>
 
+#include <array>
+#include <span>
+
 #include "common/base/ids.h"
 #include "common/base/shard.h"
 #include "common/store/sqlite.h"
@@ -77,6 +80,17 @@ INSERT INTO ticket SELECT shard_of(path), path, id, size, mtime, mode, deleted, 
 DROP TABLE ticket1;
 )";
 
+/// What each version adds to the one before.
+constexpr std::array kVersions = {kTables,  kTables2, kTables3, kTables4,
+                                  kTables5, kTables6, kTables7};
+static_assert(kVersions.size() == kSchemaVersion);
+
+void bring_up(sqlite3* database, int from) {
+  for (const char* tables : std::span{kVersions}.subspan(static_cast<std::size_t>(from))) {
+    execute(database, tables);
+  }
+}
+
 /// shard_of(path) for SQL.
 void call_shard_of(sqlite3_context* context, int, sqlite3_value** arguments) {
   const auto* bytes = static_cast<const char*>(sqlite3_value_blob(arguments[0]));
@@ -100,13 +114,7 @@ void create(sqlite3* database) {
   execute(database, "BEGIN IMMEDIATE");
   // Another program may have been first while this one waited for the lock.
   if (pragma_number(database, "PRAGMA user_version") == 0) {
-    execute(database, kTables);
-    execute(database, kTables2);
-    execute(database, kTables3);
-    execute(database, kTables4);
-    execute(database, kTables5);
-    execute(database, kTables6);
-    execute(database, kTables7);
+    bring_up(database, 0);
     execute(database,
             fmt::format("INSERT INTO fact VALUES('index', '{}')", index_text(id)).c_str());
     execute(database, fmt::format("PRAGMA application_id={}", kApplicationId).c_str());
@@ -120,17 +128,14 @@ void upgrade(sqlite3* database) {
   sqlite3_create_function(database, "shard_of", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nullptr,
                           call_shard_of, nullptr, nullptr);
   execute(database, "BEGIN IMMEDIATE");
-  const int version = pragma_number(database, "PRAGMA user_version");
+  int version = pragma_number(database, "PRAGMA user_version");
   if (version == 1) {
     execute(database, "ALTER TABLE ticket RENAME TO ticket1");
     execute(database, kTables2);
     execute(database, kMoveTickets);
+    version = 2;
   }
-  if (version < 3) execute(database, kTables3);
-  if (version < 4) execute(database, kTables4);
-  if (version < 5) execute(database, kTables5);
-  if (version < 6) execute(database, kTables6);
-  if (version < 7) execute(database, kTables7);
+  bring_up(database, version);
   execute(database, fmt::format("PRAGMA user_version={}", kSchemaVersion).c_str());
   execute(database, "COMMIT");
 }
