@@ -10,6 +10,7 @@
 #include "common/share/partial.h"
 #include "common/share/share.h"
 #include "common/state/tickets.h"
+#include "common/sync/announcement.h"
 #include "common/sync/index.h"
 #include "common/sync/plan.h"
 #include "downloader/content_writer.h"
@@ -61,8 +62,12 @@ struct Job {
   bool has(std::uint64_t block) const { return has_bit(done, block); }
   bool is_whole() const { return partial && (delta ? delta->copied : frontier == blocks); }
   /// It was announced before it was hashed: what has come is proved when its source has done that.
-  bool awaits_hash() const {
-    return !wanted().hash && !wanted().version.empty() && !wanted().deleted && !has_no_hash;
+  bool awaits_hash() const { return sync::is_announcement(wanted()) && !has_no_hash; }
+  /// Lets go of the partial file, and of how it was to be made.
+  void close() {
+    writer.reset();  // before what it uses
+    delta.reset();
+    partial.reset();
   }
   void put_off(Reason why, std::uint64_t retry_in_ms = 0) {
     stage = Stage::wait;

@@ -127,9 +127,7 @@ void Worksite::end_delta(Job& job, const std::string& from) {
 
 void Worksite::begin_anew(Job& job, const Error& why) {
   log_warning("{}; \"{}\" is fetched as a whole", why.text(), printable(job.path()));
-  job.writer.reset();  // before what it uses
-  job.delta.reset();
-  job.partial.reset();
+  job.close();
   job.hash.reset();
   if (auto gone = forget_partial(job); !gone) put_off_by(job, gone.error());
 }

@@ -38,11 +38,6 @@ bool is_other_version(const wire::Reply& reply, const Entry& wanted) {
   return reply.size != wanted.size || (!wanted.hash && reply.mtime_ns != wanted.mtime_ns);
 }
 
-VersionCounter stamp_of(const Job& job) {
-  const sync::Stamp stamp = sync::stamp(job.wanted().version);
-  return {stamp.device, stamp.counter};
-}
-
 /// What was only announced is void then: if it comes back it is told anew.
 void put_off_changed(Job& job) {
   job.denied = job.view.ticket.announced;
@@ -203,7 +198,8 @@ wire::Request Pipeline::request_for(const Job& job, wire::Part part) {
   request.file.path = job.path();
   request.file.part = part;
   const bool is_announced = part == wire::Part::manifest && !job.wanted().hash;
-  if (part == wire::Part::have || is_announced) request.file.stamp = stamp_of(job);
+  if (part == wire::Part::have || is_announced)
+    request.file.stamp = sync::stamp_counter(job.wanted().version);
   if (part == wire::Part::block || part == wire::Part::manifest) {
     request.file.hash = job.wanted().hash;
   }
@@ -213,7 +209,7 @@ wire::Request Pipeline::request_for(const Job& job, wire::Part part) {
 std::string Pipeline::encode_next() {
   const Sent& next = sent_.back();
   wire::Request request = request_for(*next.job, wire::Part::block);
-  if (from_ == From::member) request.file.stamp = stamp_of(*next.job);
+  if (from_ == From::member) request.file.stamp = sync::stamp_counter(next.job->wanted().version);
   request.file.offset = next.offset;
   request.file.length = next.length;
   request.file.accepts_zstd = compress_;

@@ -4,11 +4,11 @@ namespace lefting::downloader {
 
 namespace {
 
-/// Smaller ones are fetched as fast.
+/// A smaller one is not worth a look.
 constexpr std::uint64_t kWorthFinding = 1u << 20;
 constexpr std::size_t kMostFound = 4;
-/// Listing a trash that changes all the time takes at most so much of the time.
-constexpr int kMostOfTime = 100;
+/// A trash that changes all the time is listed for one part in so many of the time at most.
+constexpr int kPartsOfTime = 100;
 
 }  // namespace
 
@@ -34,7 +34,7 @@ void TrashIndex::list() {
     files_.emplace(std::pair{file.stat.size, file.stat.mtime_ns}, file);
   });
   changed_ns_ = changed_ns;
-  next_ = begun + kMostOfTime * (std::chrono::steady_clock::now() - begun);
+  next_ = begun + kPartsOfTime * (std::chrono::steady_clock::now() - begun);
 }
 
 }  // namespace lefting::downloader

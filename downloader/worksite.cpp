@@ -183,9 +183,7 @@ void Worksite::await_hash(Job& job) {
 }
 
 void Worksite::give_up_announced(Job& job) {
-  job.writer.reset();  // before what it uses
-  job.delta.reset();
-  job.partial.reset();
+  job.close();
   job.plan = plan_to_give_up();
   carry_out(job);
 }

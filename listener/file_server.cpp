@@ -83,16 +83,14 @@ Answer FileServer::answer(const wire::Request& request) {
 Answer FileServer::answer_manifest(const wire::Request& request) {
   const wire::GetFile& wanted = request.file;
   const auto record = instance_.dictionary.find(wanted.path);
-  const bool is_recorded =
-      record && (!wanted.stamp || is_of(record->entry, *wanted.stamp)) && !record->entry.deleted;
-  if (!is_recorded && !wanted.stamp) return refuse(request, wire::Code::not_found, "no such file");
-  const auto hash = is_recorded ? record->entry.hash : std::nullopt;
+  const bool is_it =
+      record && !record->entry.deleted && (!wanted.stamp || is_of(record->entry, *wanted.stamp));
+  const auto hash = is_it ? record->entry.hash : std::nullopt;
+  auto content = hash;
+  if (!content && wanted.stamp) content = sync::announced_content(wanted.path, *wanted.stamp);
+  if (!content) return refuse(request, wire::Code::not_found, "no such file");
   if (wanted.hash && hash != wanted.hash) return changed(request, record, std::nullopt);
-  const auto content = hash || !wanted.stamp
-                           ? hash
-                           : std::optional{sync::announced_content(wanted.path, *wanted.stamp)};
-  const auto stored =
-      content ? instance_.store.find_manifest(*content, share::kCutRule) : std::nullopt;
+  const auto stored = instance_.store.find_manifest(*content, share::kCutRule);
   if (!stored) return refuse(request, wire::Code::not_found, "this file has not been cut");
   Answer answer = answer_to(request);
   answer.reply.hash = hash;

@@ -29,8 +29,7 @@ bool has_range(const Ticket& ticket, std::uint64_t offset, std::uint64_t length)
 }  // namespace
 
 bool is_of(const Entry& entry, const VersionCounter& wanted) {
-  const sync::Stamp stamp = sync::stamp(entry.version);
-  return !entry.deleted && stamp.device == wanted.device && stamp.counter == wanted.counter;
+  return !entry.deleted && sync::stamp_counter(entry.version) == wanted;
 }
 
 Answer FileServer::answer_have(const wire::Request& request) {

@@ -69,6 +69,11 @@ Stamp stamp(const VersionVector& version) {
   return greatest;
 }
 
+VersionCounter stamp_counter(const VersionVector& version) {
+  const Stamp of = stamp(version);
+  return {of.device, of.counter};
+}
+
 bool covers(const VersionVector& version, const Stamp& change) {
   return std::ranges::any_of(version, [&](const VersionCounter& one) {
     return one.device == change.device && one.counter >= change.counter;

@@ -27,6 +27,8 @@ struct Stamp {
   auto operator<=>(const Stamp&) const = default;
 };
 Stamp stamp(const VersionVector& version);
+/// As the wire says it.
+VersionCounter stamp_counter(const VersionVector& version);
 
 /// True if `version` knows the change that `change` is the stamp of: was made on top of it, or by
 /// one who kept what it made.
