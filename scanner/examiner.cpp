@@ -279,17 +279,17 @@ Examiner::Finding Examiner::have_hashed(const std::string& path, const share::Fi
                                         std::optional<LargeFiles::Done> cut) {
   using Work = LargeFiles::Work;
   if (large_files_.is_asked(path)) return {Outcome::hashing, {}, {}};
-  LargeFiles::Wish wish{.path = path,
-                        .stat = stat,
-                        .work = cuts ? Work::hash_and_cut : Work::hash,
-                        .now_ms = wall_ms()};
+  LargeFiles::Wish wish{.path = path, .stat = stat, .now_ms = wall_ms()};
+  if (cut) wish.blocks = std::move(cut->wish.blocks);
+  const bool is_cut = !cuts || !wish.blocks.empty();
   const bool is_worth = is_worth_announcing(path, known, stat);
   if (is_worth && cuts && !cut) {
     wish.work = Work::cut;
-  } else if (is_worth && (!cuts || !cut->wish.blocks.empty())) {
-    if (cut) wish.blocks = std::move(cut->wish.blocks);
-    wish.work = Work::hash;
-    wish.announced = true;
+  } else {
+    wish.work = is_cut ? Work::hash : Work::hash_and_cut;
+    wish.announced = is_worth && is_cut;
+  }
+  if (wish.announced) {
     announce(sync::found_file(known, path, stat, std::nullopt, finder(wish.now_ms)).entry,
              wish.blocks);
   }
@@ -299,9 +299,8 @@ Examiner::Finding Examiner::have_hashed(const std::string& path, const share::Fi
 
 void Examiner::announce(const Entry& entry, const std::string& blocks) {
   if (!blocks.empty()) {
-    const sync::Stamp stamp = sync::stamp(entry.version);
-    instance_.store.put_manifest(sync::announced_content(entry.path, {stamp.device, stamp.counter}),
-                                 share::kCutRule, blocks);
+    const Sha256 content = sync::announced_content(entry.path, sync::stamp_counter(entry.version));
+    instance_.store.put_manifest(content, share::kCutRule, blocks);
   }
   announce_(entry);
 }
