@@ -45,7 +45,7 @@ struct Delta {
 std::optional<Delta> plan_delta(std::span<const share::Block> old_blocks,
                                 std::span<const share::Block> new_blocks);
 
-/// Reads the old version, and looks for each block only at its own offset: that costs a third of
+/// Reads the old version, and looks for each block only at its own offset: that costs a quarter of
 /// cutting it. Nothing where much in a row is not found so: it may have moved. Nor where `beat`,
 /// called for each block, says false. Errors: it can't be read.
 Result<std::optional<Delta>> plan_in_place(int old_file, std::span<const share::Block> new_blocks,

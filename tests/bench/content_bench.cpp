@@ -54,6 +54,8 @@ void measure(const std::string& folder, std::uint64_t bytes) {
   report("cut, 1 thread", bytes, [&] { blocks = need(share::cut_file(fd.get(), bytes, 1, beat)); });
   report("cut, 2 threads", bytes, [&] { need(share::cut_file(fd.get(), bytes, 2, beat)); });
   report("plan a delta", bytes, [&] { downloader::plan_delta(blocks, blocks); });
+  report("plan one in place", bytes,
+         [&] { need(downloader::plan_in_place(fd.get(), blocks, beat)); });
   const share::Share share = need(share::Share::open(folder));
   auto partial = need(share::PartialFile::open(share, "g", bytes, false));
   report("copy in the kernel", bytes, [&] { need(partial.copy(fd.get(), 0, bytes, 0)); });
