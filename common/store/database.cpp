@@ -1,5 +1,7 @@
 #include "common/store/database.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -64,6 +66,13 @@ Handle open_database(const std::string& path) {
 }  // namespace
 
 Handle open_untouched(const std::string& path) { return open_file(path, 0); }
+
+void fold_log(const std::string& path) {
+  if (::access((path + "-wal").c_str(), F_OK) != 0) return;
+  const Handle handle = open_file(path, 0);
+  is_empty(handle.get());  // one that has read nothing would not close the log
+  leave_log(handle.get(), false);
+}
 
 void sync_log(sqlite3* database) {
   sqlite3_file* log = nullptr;

@@ -26,6 +26,10 @@ class StoreError : public std::runtime_error {
 
 class Transaction;
 
+/// Of a store that nobody has open any more: what stands in its log goes into its file, and the log
+/// goes. Programs that close it at the same instant leave that to one another. Throws StoreError.
+void fold_log(const std::string& path);
+
 /// Files of this size or more are found by their content.
 inline constexpr std::uint64_t kContentBytes = 65536;
 

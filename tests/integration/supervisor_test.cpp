@@ -81,6 +81,16 @@ TEST_CASE("supervisor: a role that hangs is killed and comes back") {
                    Seconds{40}));
 }
 
+TEST_CASE("supervisor: a stop that had to kill a role leaves the store in one file") {
+  Node node;
+  node.start({});
+  send_signal(node.role_pid("downloader"), SIGSTOP);  // it won't close its store
+  node.stop();
+  CHECK(fs::exists(node.state() + "/lefting.db"));
+  CHECK_FALSE(fs::exists(node.state() + "/lefting.db-wal"));
+  CHECK_FALSE(fs::exists(node.state() + "/lefting.db-shm"));
+}
+
 TEST_CASE("supervisor: when it dies its roles leave, and the next start works") {
   Node node;
   node.start({});
