@@ -40,6 +40,7 @@ Scanner::Scanner(RoleContext& context, share::Share share)
       words_{state::scan_words(instance_.segment)},
       examiner_{context, share_, ignore_.rules(),
                 [this](const Entry& entry) { news_.announce(entry); }},
+      recorder_{instance_, share_},
       watcher_{share_},
       news_{context},
       brake_{instance_.settings.brake} {}
@@ -151,18 +152,18 @@ void Scanner::suspect(std::string path) {
 
 void Scanner::examine_suspects() {
   if (suspects_.empty()) return;
-  examine(std::exchange(suspects_, {}), Examiner::Deletions::report);
+  examine(std::exchange(suspects_, {}), Deletions::report);
 }
 
-void Scanner::examine(std::vector<std::string> paths, Examiner::Deletions deletions) {
+void Scanner::examine(std::vector<std::string> paths, Deletions deletions) {
   if (share_was_bad_) return restless_.clear();  // the next traversal looks at everything
   std::sort(paths.begin(), paths.end());
   paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
   context_.beat();
   auto findings = examiner_.look(paths, moves_);
   add_origins(paths, findings);
-  const bool announced = std::ranges::any_of(findings, &Examiner::Finding::announced);
-  const std::vector<Outcome> outcomes = examiner_.record(std::move(findings), deletions);
+  const bool announced = std::ranges::any_of(findings, &Finding::announced);
+  const std::vector<Outcome> outcomes = recorder_.record(std::move(findings), deletions);
   const Deadline now = std::chrono::steady_clock::now();
   bool news = false;
   for (std::size_t i = 0; i < paths.size(); ++i) {
@@ -188,10 +189,9 @@ void Scanner::examine(std::vector<std::string> paths, Examiner::Deletions deleti
 }
 
 /// A rename is recorded as one: what is told together is a rename for the peers too.
-void Scanner::add_origins(std::vector<std::string>& paths,
-                          std::vector<Examiner::Finding>& findings) {
+void Scanner::add_origins(std::vector<std::string>& paths, std::vector<Finding>& findings) {
   std::vector<std::string> origins;
-  for (const Examiner::Finding& finding : findings) {
+  for (const Finding& finding : findings) {
     if (finding.moved_from.empty()) continue;
     if (!std::ranges::binary_search(paths, finding.moved_from)) {
       origins.push_back(finding.moved_from);
@@ -212,7 +212,7 @@ void Scanner::record_deletions(bool whole) {
   const auto gone = brake_.take(files, whole, std::chrono::steady_clock::now());
   for (auto at = gone.begin(); at != gone.end() && !context_.stopping();) {
     const auto end = at + std::min<std::ptrdiff_t>(kSuspects, gone.end() - at);
-    examine({at, end}, Examiner::Deletions::record);
+    examine({at, end}, Deletions::record);
     at = end;
   }
   words_.held.store(brake_.held());

@@ -50,8 +50,8 @@ class Scanner {
   /// Adds a path to those to be examined; examines when there are many.
   void suspect(std::string path);
   void examine_suspects();
-  void examine(std::vector<std::string> paths, Examiner::Deletions deletions);
-  void add_origins(std::vector<std::string>& paths, std::vector<Examiner::Finding>& findings);
+  void examine(std::vector<std::string> paths, Deletions deletions);
+  void add_origins(std::vector<std::string>& paths, std::vector<Finding>& findings);
   /// Records what is gone, if it is time and nothing speaks against it.
   void record_deletions(bool whole);
   bool can_traverse();
@@ -67,6 +67,7 @@ class Scanner {
   share::IgnoreFile ignore_;
   state::ScanWords& words_;
   Examiner examiner_;
+  Recorder recorder_;
   Watcher watcher_;
   NewsSenders news_;
 

@@ -38,7 +38,7 @@ void Scanner::traverse_all() {
   examine_suspects();
   const bool is_awaited = asked > words_.answered.load() || examiner_.is_adopting();
   if (is_awaited || rules_are_new_) await_large_files();
-  if (!context_.stopping() && examiner_.check_share()) {
+  if (!context_.stopping() && recorder_.check_share()) {
     find_missing();
     if (!context_.stopping()) {
       ++whole_traversals_;
@@ -59,7 +59,7 @@ void Scanner::traverse_all() {
 }
 
 bool Scanner::can_traverse() {
-  Status good = examiner_.check_share();
+  Status good = recorder_.check_share();
   if (good) good = ignore_.refresh();
   if (!good && !share_was_bad_) log_error("{}", good.error().text());
   share_was_bad_ = !good;

@@ -13,6 +13,7 @@
 #include "tests/unit/instance_fixture.h"
 
 using namespace lefting;
+using scanner::Deletions;
 using scanner::Examiner;
 using scanner::Outcome;
 namespace fs = std::filesystem;
@@ -31,6 +32,7 @@ class Fixture : public test::InstanceFixture {
   std::vector<Entry> announced;
   Examiner examiner{context, share, rules,
                     [this](const Entry& entry) { announced.push_back(entry); }};
+  scanner::Recorder recorder{*instance, share};
 
   Fixture() { REQUIRE(share::write_marker(share, index_text(instance->store.index_id())).ok()); }
 
@@ -44,8 +46,7 @@ class Fixture : public test::InstanceFixture {
   }
   Outcome examine(const std::string& path) {
     for (;;) {
-      const Outcome outcome =
-          examiner.record(examiner.look({path}, moves), Examiner::Deletions::record)[0];
+      const Outcome outcome = recorder.record(examiner.look({path}, moves), Deletions::record)[0];
       if (outcome != Outcome::hashing) return outcome;
       pollfd done{.fd = examiner.large_files().fd(), .events = POLLIN, .revents = 0};
       REQUIRE(poll_fds({&done, 1}, 10'000) == 1);
@@ -85,8 +86,7 @@ TEST_CASE_FIXTURE(Fixture, "examiner: new, unchanged, changed, gone") {
   CHECK(examine("f") == Outcome::written);
   CHECK(instance->dictionary.find("f")->entry.size == 5);
   fs::remove(at("f"));
-  CHECK(examiner.record(examiner.look({"f"}, moves), Examiner::Deletions::report)[0] ==
-        Outcome::gone);
+  CHECK(recorder.record(examiner.look({"f"}, moves), Deletions::report)[0] == Outcome::gone);
   CHECK(knows("f"));
   CHECK(examine("f") == Outcome::written);
   CHECK_FALSE(knows("f"));
@@ -102,7 +102,7 @@ TEST_CASE_FIXTURE(Fixture,
   auto findings = examiner.look({"changed", "gone", "new"}, moves);
   write("changed", "other");
   write("gone", "is back");
-  const auto outcomes = examiner.record(std::move(findings), Examiner::Deletions::record);
+  const auto outcomes = recorder.record(std::move(findings), Deletions::record);
   CHECK(outcomes == std::vector<Outcome>{Outcome::restless, Outcome::restless, Outcome::written});
   CHECK_FALSE(knows("changed"));
   CHECK(knows("gone"));
@@ -112,7 +112,7 @@ TEST_CASE_FIXTURE(Fixture, "examiner: where the downloader is at work nothing is
   write("f", "one");
   auto findings = examiner.look({"f"}, moves);
   wish_for("f");
-  CHECK(examiner.record(std::move(findings), Examiner::Deletions::record)[0] == Outcome::claimed);
+  CHECK(recorder.record(std::move(findings), Deletions::record)[0] == Outcome::claimed);
   CHECK(examine("f") == Outcome::claimed);
   SUBCASE("also what was moved away before it was recorded") {
     fs::remove(at("f"));
@@ -208,7 +208,7 @@ TEST_CASE_FIXTURE(Fixture,
   SUBCASE("told together") {
     auto findings = examiner.look({"d/h", "f"}, moves);
     CHECK(findings[0].moved_from == "f");
-    const auto outcomes = examiner.record(std::move(findings), Examiner::Deletions::report);
+    const auto outcomes = recorder.record(std::move(findings), Deletions::report);
     CHECK(outcomes == std::vector<Outcome>{Outcome::written, Outcome::written});
     const auto moved = instance->dictionary.find("d/h");
     CHECK(moved->entry.hash == hash);

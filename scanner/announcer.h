@@ -1,0 +1,42 @@
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "common/role/role.h"
+#include "common/share/share.h"
+
+namespace lefting::scanner {
+
+/// Tells the peers of a large file before its hash is known. Any thread may call any function.
+class Announcer {
+ public:
+  /// Tells them of a version of which only the hash is not known yet.
+  using Tell = std::function<void(const Entry&)>;
+
+  Announcer(Instance& instance, Tell tell);
+
+  /// Not where the peers may need less: they have a file, perhaps, that this is a copy of. Nor what
+  /// changes all the time. Of a new version of what is `known` they need its blocks, which are
+  /// known before the hash only if it is read twice: not where that costs the disk.
+  bool is_worth(const std::string& path, const Record* known, const share::FileStat& stat);
+  /// `blocks` (share/cut.h) are kept for who asks for them; empty: it is not cut.
+  void announce(const Entry& entry, const std::string& blocks);
+
+  /// It could be read, while nobody changed it; or it is gone.
+  void note_settled(const std::string& path);
+  /// It changed while it was read.
+  void note_unsettled(const std::string& path);
+
+ private:
+  bool is_unsettled(const std::string& path);
+
+  Instance& instance_;
+  Tell tell_;
+  std::mutex mutex_;
+  std::set<std::string> unsettled_;  ///< guarded by mutex_
+};
+
+}  // namespace lefting::scanner
