@@ -249,7 +249,7 @@ void Batch::record_all() {
     job->stage = Job::Stage::over;  // whatever comes of it: a change is committed once
   }
   for (Job* job : recorded) {
-    if (job->kept) site_.look_at_kept(*job);
+    if (job->kept) site_.losers().look_at_kept(*job);
     if (job->kept) changes.push_back(std::move(*job->kept));
   }
   for (Job* job : in_stage(Job::Stage::drop)) {

@@ -1,7 +1,6 @@
 #include "downloader/worksite.h"
 
 #include <algorithm>
-#include <cerrno>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -10,7 +9,6 @@
 #include "common/share/path.h"
 #include "common/share/reason_of.h"
 #include "common/share/trash.h"
-#include "common/sync/copy.h"
 #include "common/sync/wish.h"
 
 namespace lefting::downloader {
@@ -41,7 +39,8 @@ Worksite::Worksite(RoleContext& context, const share::Share& share, Relists& rel
       instance_{context.instance()},
       share_{share},
       relists_{relists},
-      trash_{trash} {}
+      trash_{trash},
+      losers_{instance_, share} {}
 
 void Worksite::begin(Job& job) {
   if (look(job)) carry_out(job);
@@ -154,19 +153,8 @@ void Worksite::drop(Job& job) {
   carry_out(job);
 }
 
-/// The copy that a predecessor made of what is recorded: since it was, the loss of its other name
-/// has changed its ctime, and nobody tells the scanner of that.
-void Worksite::find_kept(Job& job) const {
-  if (job.kept || !job.record || job.record->entry.deleted || !job.record->entry.hash) return;
-  for (const bool distinct : {false, true}) {
-    const auto copy = instance_.dictionary.find(sync::conflict_path(job.record->entry, distinct));
-    const bool is_it = copy && !copy->entry.deleted && copy->inode == job.record->inode;
-    if (is_it) job.kept = sync::Change{.record = *copy, .base = copy->sequence};
-  }
-}
-
 void Worksite::to_record(Job& job, const share::FileStat& stat) {
-  find_kept(job);
+  losers_.find_kept(job);
   job.change.base = job.record ? job.record->sequence : 0;
   job.change.ticket = job.plan.again ? 0 : job.id();
   Record& made = job.change.record;
@@ -208,7 +196,7 @@ void Worksite::restamp(Job& job) {
 
 void Worksite::remove(Job& job) {
   share::FileStat stat = *job.found;
-  const Status kept = job.plan.step == sync::Step::set_aside ? keep(job, *job.record, stat)
+  const Status kept = job.plan.step == sync::Step::set_aside ? losers_.keep(job, *job.record, stat)
                                                              : put_into_trash(job.path(), stat);
   if (!kept) return put_off_by(job, kept.error());
   if (auto gone = share::remove_file(share_, job.path(), stat); !gone) {
@@ -235,7 +223,7 @@ void Worksite::make_way(Job& job, const Error& why) {
                             {.writer = instance_.writer, .now_ms = wall_ms()});
   if (job.plan.step == sync::Step::wait) return job.put_off(job.plan.reason);
   job.record = record;
-  if (auto kept = keep(job, *record, *stat); !kept) return put_off_by(job, kept.error());
+  if (auto kept = losers_.keep(job, *record, *stat); !kept) return put_off_by(job, kept.error());
   if (auto gone = share::remove_file(share_, path, *stat); !gone) {
     return put_off_by(job, gone.error());
   }
@@ -250,60 +238,6 @@ Status Worksite::put_into_trash(const std::string& path, share::FileStat& stat) 
   if (!after) return after.error();
   stat = after.value();
   return {};
-}
-
-Status Worksite::keep(Job& job, const Record& loser, share::FileStat& stat) {
-  for (const bool distinct : {false, true}) {
-    const std::string path = sync::conflict_path(loser.entry, distinct);
-    const auto known = instance_.dictionary.find(path);
-    sync::Copy copy = sync::plan_copy(loser.entry, path, known ? &*known : nullptr);
-    if (copy.need == sync::CopyNeed::none) {
-      const bool is_this = known && !known->entry.deleted && known->inode == stat.inode;
-      if (is_this) job.kept = sync::Change{.record = *known, .base = known->sequence};
-      return {};
-    }
-    if (copy.need == sync::CopyNeed::taken) continue;
-    const auto linked = share::link_file(share_, loser.entry.path, stat, path);
-    if (!linked && linked.error().code.value() != EEXIST) return linked.error();
-    if (!linked) {
-      const auto there = share_.stat(path);
-      const bool before_a_death = there && there.value() && there.value()->inode == stat.inode;
-      if (!before_a_death) continue;
-    } else {
-      stat = linked.value();
-    }
-    return record_copy(job, std::move(copy), stat);
-  }
-  return os_error(EEXIST, "keep a conflict copy of", loser.entry.path);
-}
-
-/// At once: who dies now, or finds another wish, need not remember it. The name is on disk before:
-/// a recorded copy that is missing was removed on purpose.
-Status Worksite::record_copy(Job& job, sync::Copy copy, const share::FileStat& stat) {
-  if (auto synced = share::sync_folder(share_, share::split_path(copy.entry.path).folder);
-      !synced) {
-    return synced;
-  }
-  std::vector<sync::Change> changes(1);
-  changes[0].record.entry = std::move(copy.entry);
-  changes[0].record.ctime_ns = stat.ctime_ns;
-  changes[0].record.inode = stat.inode;
-  changes[0].base = copy.base;
-  if (!instance_.index.commit(changes)[0]) return {};  // somebody else's by now
-  job.kept = std::move(changes[0]);
-  job.kept->base = job.kept->record.sequence;
-  return {};
-}
-
-void Worksite::look_at_kept(Job& job) const {
-  Record& kept = job.kept->record;
-  const auto stat = share_.stat(kept.entry.path);
-  const bool untouched = stat && stat.value() && stat.value()->inode == kept.inode &&
-                         stat.value()->size == kept.entry.size &&
-                         stat.value()->mtime_ns == kept.entry.mtime_ns;
-  // By now it is the scanner's, or as it was recorded.
-  if (!untouched || stat.value()->ctime_ns == kept.ctime_ns) return job.kept.reset();
-  kept.ctime_ns = stat.value()->ctime_ns;
 }
 
 void Worksite::plan_anew(Job& job) {
@@ -348,7 +282,7 @@ void Worksite::publish(Job& job) {
   const auto now = instance_.dictionary.find(job.path());
   if ((now ? now->sequence : 0) != (job.record ? job.record->sequence : 0)) return job.give_back();
   if (job.plan.keeps) {
-    if (auto kept = keep(job, *job.record, *job.found); !kept) {
+    if (auto kept = losers_.keep(job, *job.record, *job.found); !kept) {
       return put_off_by(job, kept.error());
     }
     log_info("\"{}\" was changed here and elsewhere; this version is kept beside it",

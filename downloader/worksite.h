@@ -6,9 +6,9 @@
 #include "common/base/result.h"
 #include "common/role/role.h"
 #include "common/share/share.h"
-#include "common/sync/copy.h"
 #include "common/sync/plan.h"
 #include "downloader/job.h"
+#include "downloader/losers.h"
 #include "downloader/relists.h"
 #include "downloader/trash_index.h"
 
@@ -61,13 +61,13 @@ class Worksite {
   void prove(Job& job);
   /// The scanner recorded something of the path meanwhile.
   void plan_anew(Job& job);
-  /// The copy that was kept, as it stands now, is to be recorded; or not, where it was touched.
-  void look_at_kept(Job& job) const;
   /// The peer in `slot` has lost what it offered: it is no source any more. With the last one the
   /// wish ends, and all peers are asked anew: they may have offered something older meanwhile.
   void forget_source(Job& job, int slot);
   /// Gives the synced partial file its name; the loser of a conflict gets its own before.
   void publish(Job& job);
+
+  const Losers& losers() const { return losers_; }
 
  private:
   bool look(Job& job);
@@ -81,10 +81,6 @@ class Worksite {
   /// The file, which stands as `stat` says, is about to be overwritten or removed. `stat` is then
   /// what it says afterwards.
   Status put_into_trash(const std::string& path, share::FileStat& stat) const;
-  /// Gives the loser of a conflict, which stands as `stat` says, its second name, unless the copy
-  /// is there or was removed on purpose. `stat` is then what it says afterwards.
-  Status keep(Job& job, const Record& loser, share::FileStat& stat);
-  Status record_copy(Job& job, sync::Copy copy, const share::FileStat& stat);
   /// Errors: it is still there; the ticket must not end before it is gone.
   Status forget_partial(Job& job);
   Status take_hash(Job& job);
@@ -108,7 +104,6 @@ class Worksite {
   /// What was made of files here is not what is wanted: it is fetched as a whole.
   void begin_anew(Job& job, const Error& why);
   void to_record(Job& job, const share::FileStat& stat);
-  void find_kept(Job& job) const;
   void put_off_by(Job& job, const Error& error);
 
   RoleContext& context_;
@@ -116,6 +111,7 @@ class Worksite {
   const share::Share& share_;
   Relists& relists_;
   TrashIndex& trash_;
+  Losers losers_;
 };
 
 }  // namespace lefting::downloader
