@@ -206,12 +206,17 @@ Status FileServer::read_piece(std::span<std::byte> into, std::uint64_t offset) c
   return {};
 }
 
-Result<std::span<const std::byte>> FileServer::next_piece(std::uint64_t most_bytes) {
-  piece_.resize(kPieceBytes);
-  const std::span<std::byte> piece{piece_.data(), std::min<std::uint64_t>(most_bytes, kPieceBytes)};
-  if (auto read = read_piece(piece, at_); !read) return read.error();
-  at_ += piece.size();
-  return std::span<const std::byte>{piece};
+/// Its end only when it is known that all before is of one version: a reply that is cut short is
+/// none, and better than one of two.
+Status FileServer::send_rest(net::Connection& connection, const Answer& answer) {
+  const std::uint64_t last = std::min<std::uint64_t>(answer.rest_bytes, kPieceBytes);
+  const auto most = static_cast<std::uint32_t>(answer.rest_bytes - last);
+  if (most > 0) {
+    if (auto sent = connection.send_file(open_fd_.get(), at_, most); !sent) return sent;
+  }
+  piece_.resize(last);
+  if (auto read = read_piece(piece_, at_ + most); !read) return read;
+  return connection.send_more(piece_);
 }
 
 bool FileServer::is_unrecorded(const std::string& path, const std::optional<Record>& record) const {

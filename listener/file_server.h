@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/base/unique_fd.h"
+#include "common/net/connection.h"
 #include "common/role/role.h"
 #include "common/share/share.h"
 #include "common/wire/messages.h"
@@ -13,8 +14,9 @@
 
 namespace lefting::listener {
 
-/// Memory for file data, in bytes, that a connection needs however much it is asked for.
-inline constexpr std::size_t kPieceBytes = 256u << 10;
+/// Of a block's data, in bytes, what is read and looked at before it is sent, at its beginning and
+/// at its end.
+inline constexpr std::size_t kPieceBytes = 64u << 10;
 /// Larger blocks are sent as they are, even to who takes compressed ones.
 inline constexpr std::size_t kCompressedBytes = 1u << 20;
 
@@ -39,9 +41,9 @@ class FileServer {
 
   /// Source: docs/PROTOCOL.md, "get_file".
   Answer answer(const wire::Request& request);
-  /// The next piece of the answer's data: at most `most_bytes`, valid until the next call.
-  /// Errors: the file has changed, so the reply must not be ended.
-  Result<std::span<const std::byte>> next_piece(std::uint64_t most_bytes);
+  /// Sends the rest of the answer's data. Errors: the connection's; or the file has changed, and
+  /// the reply has not been ended.
+  Status send_rest(net::Connection& connection, const Answer& answer);
 
  private:
   Answer answer_block(const wire::Request& request);
@@ -69,7 +71,7 @@ class FileServer {
   std::string open_path_;
   UniqueFd open_fd_;
   share::FileStat serving_;  ///< what the file was when the answer began
-  std::uint64_t at_ = 0;     ///< where the next piece begins
+  std::uint64_t at_ = 0;     ///< where the rest of the answer's data begins
   std::vector<std::byte> piece_;
 };
 

@@ -169,7 +169,7 @@ bool Session::reply_to_hello(const wire::Request& request) {
 bool Session::serve_file(const wire::Request& request) {
   const bool is_block = request.file.part == wire::Part::block;
   if (!is_block && !connection_.flush()) return false;  // the answer may take its time
-  Answer answer = files_.answer(request);
+  const Answer answer = files_.answer(request);
   const bool is_small = answer.rest_bytes == 0 && answer.data.size() <= kSmallBytes;
   if (is_block && is_small && connection_.buffered()) {
     return connection_.send_later(wire::encode_reply(answer.reply), answer.data).ok();
@@ -179,17 +179,10 @@ bool Session::serve_file(const wire::Request& request) {
                               static_cast<std::uint32_t>(data_size), answer.data)) {
     return false;
   }
-  while (answer.rest_bytes > 0) {
-    const auto piece = files_.next_piece(answer.rest_bytes);
-    if (!piece) {
-      // A reply that is cut short is none: better than one of two versions.
-      log_info("{}", piece.error().text());
-      return false;
-    }
-    if (!connection_.send_more(piece.value())) return false;
-    answer.rest_bytes -= piece.value().size();
-  }
-  return true;
+  if (answer.rest_bytes == 0) return true;
+  const auto sent = files_.send_rest(connection_, answer);
+  if (!sent) log_info("{}", sent.error().text());
+  return sent.ok();
 }
 
 bool Session::send(const wire::Reply& reply, std::span<const std::byte> data) {

@@ -139,4 +139,10 @@ Status Connection::send_more(std::span<const std::byte> data) {
   return stream_->write({&data, 1});
 }
 
+Status Connection::send_file(int fd, std::uint64_t offset, std::uint32_t count) {
+  LEFTING_ASSERT(count <= stream_->send_left);
+  stream_->send_left -= count;
+  return stream_->write_file(fd, offset, count);
+}
+
 }  // namespace lefting::net

@@ -103,6 +103,10 @@ class Connection {
   Status send_begin(std::string_view header, std::uint32_t data_size,
                     std::span<const std::byte> first);
   Status send_more(std::span<const std::byte> data);
+  /// As send_more, of the file `fd`: `count` bytes from `offset` on. Where there is no TLS they are
+  /// not copied: what changes them before they have left is sent. Errors also: ESTALE, the file
+  /// ends before; then, too, close the connection.
+  Status send_file(int fd, std::uint64_t offset, std::uint32_t count);
 
   /// Before closing after a last reply: sends no more, and for up to a second throws away what the
   /// other side is still sending; otherwise its system might drop the reply for a reset.

@@ -1,7 +1,9 @@
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "common/base/os.h"
 #include "common/net/stream.h"
@@ -41,6 +43,27 @@ class PlainStream : public Connection::Stream {
         if (auto ready = wait(POLLOUT, deadline_in(timeouts.progress)); !ready) return ready;
       }
       advance(left, sent.value());
+    }
+    return {};
+  }
+
+  Status write_file(int fd, std::uint64_t offset, std::uint64_t count) override {
+    auto at = static_cast<off_t>(offset);
+    const auto end = static_cast<off_t>(offset + count);
+    while (at < end) {
+      const ssize_t n = retry_eintr(
+          [&] { return ::sendfile(socket.get(), fd, &at, static_cast<std::size_t>(end - at)); });
+      if (n > 0) continue;
+      if (n == 0) return os_error(ESTALE, "send a file to", remote.text());
+      if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        if (auto ready = wait(POLLOUT, deadline_in(timeouts.progress)); !ready) return ready;
+        continue;
+      }
+      // Its file system can't.
+      const bool can_not = errno == EINVAL || errno == ENOSYS;
+      if (!can_not) return os_error(errno, "send a file to", remote.text());
+      return Stream::write_file(fd, static_cast<std::uint64_t>(at),
+                                static_cast<std::uint64_t>(end - at));
     }
     return {};
   }

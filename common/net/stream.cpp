@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "common/base/os.h"
@@ -14,6 +15,8 @@ namespace {
 
 /// About a TLS record. What is asked for in pieces at least this large goes straight to its place.
 constexpr std::size_t kBufferBytes = 16384;
+/// Of a file that is sent, in memory at once.
+constexpr std::size_t kFilePieceBytes = 256u << 10;
 /// How long a peer gets to read a last reply.
 constexpr milliseconds kFarewell{1000};
 
@@ -77,6 +80,21 @@ Status wait_for(int socket, short events, int stop_fd, Deadline deadline) {
 bool Connection::Stream::stopping() const {
   pollfd fd{stop_fd, POLLIN, 0};
   return stop_fd >= 0 && poll_fds({&fd, 1}, 0) > 0;
+}
+
+Status Connection::Stream::write_file(int fd, std::uint64_t offset, std::uint64_t count) {
+  file_piece.resize(kFilePieceBytes);
+  while (count > 0) {
+    const std::span piece{file_piece.data(), std::min<std::uint64_t>(count, kFilePieceBytes)};
+    const auto came = pread_all(fd, piece, offset);
+    if (!came) return came.error();
+    if (came.value() < piece.size()) return os_error(ESTALE, "send a file to", remote.text());
+    const std::span<const std::byte> bytes{piece};
+    if (auto written = write({&bytes, 1}); !written) return written;
+    offset += piece.size();
+    count -= piece.size();
+  }
+  return {};
 }
 
 Status Connection::Stream::send(std::initializer_list<std::span<const std::byte>> pieces) {

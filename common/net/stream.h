@@ -32,6 +32,8 @@ struct Connection::Stream {
   virtual Result<Step> try_read(std::span<std::byte> into) = 0;
   /// Writes all pieces, one after the other.
   virtual Status write(std::span<const std::span<const std::byte>> pieces) = 0;
+  /// Writes `count` bytes of a file, from `offset` on. Errors also: ESTALE: it ends before.
+  virtual Status write_file(int fd, std::uint64_t offset, std::uint64_t count);
   /// Writes what is held, and then `pieces`.
   Status send(std::initializer_list<std::span<const std::byte>> pieces);
   /// Sends what is held; also done before anything is waited for that the other side may send.
@@ -78,6 +80,7 @@ struct Connection::Stream {
   std::vector<std::byte> in;
   std::size_t in_begin = 0;
   std::size_t in_end = 0;
+  std::vector<std::byte> file_piece;  ///< of the file that is being sent
 };
 
 /// The first byte of a TLS handshake record, which no frame of ours begins with.
