@@ -26,12 +26,12 @@ const std::string kLaterVersion = version(90'000);
 
 /// A source that has announced "big" without a hash, and says one when it is asked for the entry.
 struct Source {
-  RawPeer peer;
   std::string content = random_bytes(3'000'000, 1);
   std::atomic<bool> lies{false};  ///< sends other bytes
   std::string entry = raw_entry("big", content.size(), 5, "," + kVersion);
   std::atomic<int> asked{0};  ///< for the entry
   std::atomic<int> hellos{0};
+  RawPeer peer;  // last: its threads use the others
 
   std::string error(const std::string& code) const {
     return raw_frame(R"({"reply":"get_file","status":"error","error":")" + code + R"("})");
@@ -75,6 +75,8 @@ struct NewVersion {
   std::atomic<bool> hashes{true};
   std::atomic<int> manifests{0};          ///< asked for
   std::atomic<std::uint64_t> fetched{0};  ///< bytes of the new version
+
+  ~NewVersion() { source.peer.leave(); }
 
   std::string entry(const std::string& more) const {
     return raw_entry("big", next.size(), mtime, "," + more);
@@ -285,10 +287,10 @@ TEST_CASE(
 }
 
 TEST_CASE("announce: a large file, new or cut, is told twice, first without its hash") {
-  Node node{true};
-  RawPeer peer;
   std::mutex mutex;
   std::vector<std::string> told;
+  RawPeer peer;  // after what its answers use
+  Node node{true};
   peer.answer_with([&](const RawFrame& frame) {
     const auto request = frame.json();
     const std::string operation = request["operation"].GetString();

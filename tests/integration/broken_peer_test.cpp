@@ -208,12 +208,12 @@ TEST_CASE("raw peer: content that doesn't match its hash never gets its name") {
 }
 
 TEST_CASE("raw peer: one that answers with too much, too little or nonsense harms nobody else") {
-  Node node{true};
-  RawPeer peer;
-  Node friendly{true};
-  friendly.write("from a friend", "hello");
   const std::string list = "[" + raw_entry("odd", 10, 5) + "]";
   std::atomic<int> asked{0};
+  Node node{true};
+  RawPeer peer;  // after what its answers use
+  Node friendly{true};
+  friendly.write("from a friend", "hello");
   peer.answer_with([&](const RawFrame& frame) -> std::optional<std::string> {
     if (operation_of(frame) == "hello") return peer.hello_reply(list);
     if (operation_of(frame) == "news") return raw_frame(R"({"reply":"news","status":"ok"})");
@@ -258,11 +258,11 @@ TEST_CASE(
 }
 
 TEST_CASE("raw peer: a change made here while its older version is received is kept") {
-  Node node{true};
-  RawPeer peer;
   const std::string content = "from the peer, which is newer";
   std::atomic<bool> edited{false};
   const std::string list = "[" + raw_entry("doc", content.size(), 5, with_hash(content)) + "]";
+  Node node{true};
+  RawPeer peer;  // after what its answers use
   peer.answer_with([&](const RawFrame& frame) -> std::optional<std::string> {
     if (operation_of(frame) == "hello") return peer.hello_reply(list);
     if (operation_of(frame) == "news") return raw_frame(R"({"reply":"news","status":"ok"})");

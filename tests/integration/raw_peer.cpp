@@ -116,9 +116,11 @@ RawPeer::RawPeer() : socket_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
   thread_ = std::thread{[this] { serve(); }};
 }
 
-RawPeer::~RawPeer() {
+RawPeer::~RawPeer() { leave(); }
+
+void RawPeer::leave() {
   stop_write_.reset();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void RawPeer::answer_with(Answer answer) {

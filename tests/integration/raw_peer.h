@@ -50,6 +50,8 @@ class RawPeer {
 
   RawPeer();
   ~RawPeer();
+  /// Answers nothing more: what its answers use may go.
+  void leave();
   int port() const { return port_.port(); }
   std::string address() const { return "127.0.0.1:" + std::to_string(port()); }
   /// From now on; before it, everything gets the plain answers of a peer that has nothing.
