@@ -42,7 +42,7 @@ class Users {
   std::vector<Node*> nodes_;
   std::mt19937 random_;
   unsigned written_ = 0;
-  std::string large_;  ///< written last
+  std::string large_;                          ///< written last
   std::map<std::string, std::string> own_;     ///< what is in `a` and `b`, by path
   std::map<std::string, std::string> shared_;  ///< what was written last into `c`, by path
 };
