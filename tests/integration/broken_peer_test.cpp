@@ -185,16 +185,18 @@ TEST_CASE("raw peer: bad entries are rejected by name and the good ones are take
 }
 
 TEST_CASE("raw peer: content that doesn't match its hash never gets its name") {
+  std::atomic<bool> lying{true};
   Node node{true};
   RawPeer peer;
   const std::string announced = random_bytes(1'500'000, 1);
   const std::string list = "[" + raw_entry("lie", announced.size(), 5, with_hash(announced)) + "," +
                            raw_entry("truth", 5, 5, with_hash("12345")) + "]";
-  std::atomic<bool> lying{true};
-  RawPeer::Answer honest = serving(peer, {{"lie", announced}, {"truth", "12345"}}, list);
-  RawPeer::Answer liar =
+  const RawPeer::Answer honest = serving(peer, {{"lie", announced}, {"truth", "12345"}}, list);
+  const RawPeer::Answer liar =
       serving(peer, {{"lie", random_bytes(1'500'000, 2)}, {"truth", "12345"}}, list);
-  peer.answer_with([&](const RawFrame& frame) { return lying ? liar(frame) : honest(frame); });
+  peer.answer_with([&lying, honest, liar](const RawFrame& frame) {
+    return lying ? liar(frame) : honest(frame);
+  });
   node.start({peer.address()});
   CHECK(eventually([&] { return node.holds("truth", "12345"); }));
   CHECK(eventually([&] {

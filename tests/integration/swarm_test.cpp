@@ -50,10 +50,10 @@ TEST_CASE("swarm: who fetches from one that goes away in the middle gets it all 
 }
 
 TEST_CASE("swarm: what a member sends is believed only with the file's hash") {
+  std::atomic<int> sent{0};
+  RawPeer liar;  // after what its answers use
   Node source{true};
   Node node{true};
-  RawPeer liar;
-  std::atomic<int> sent{0};
   liar.answer_with([&](const RawFrame& frame) -> std::optional<std::string> {
     const auto request = frame.json();
     const std::string operation = request["operation"].GetString();

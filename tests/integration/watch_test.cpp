@@ -51,13 +51,15 @@ class HalfwayPeer {
     is_open_ = true;
     open_.notify_all();
   }
-  RawPeer peer;
 
  private:
   std::string content_;
   std::mutex mutex_;
   std::condition_variable open_;
   bool is_open_ = false;
+
+ public:
+  RawPeer peer;  // last: its threads use the others
 };
 
 std::vector<std::string> watch_arguments(const Node& node) {

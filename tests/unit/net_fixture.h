@@ -7,9 +7,11 @@
 #include <future>
 #include <optional>
 #include <ostream>
+#include <random>
 #include <span>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "common/base/os.h"
 #include "common/net/address.h"
@@ -60,6 +62,13 @@ struct Loopback {
 
 inline constexpr milliseconds kPatience{20000};
 inline constexpr milliseconds kSoon{80};  // a wait that the test means to see end
+
+inline std::vector<std::byte> pattern(std::size_t count) {
+  std::vector<std::byte> bytes(count);
+  std::minstd_rand random{static_cast<unsigned>(count + 1)};
+  for (auto& byte : bytes) byte = static_cast<std::byte>(random());
+  return bytes;
+}
 
 struct Pair {
   net::Connection caller;
