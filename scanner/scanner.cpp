@@ -41,7 +41,6 @@ Scanner::Scanner(RoleContext& context, share::Share share)
       examiner_{context, share_, ignore_.rules(),
                 [this](const Entry& entry) { news_.announce(entry); }},
       recorder_{instance_, share_},
-      watcher_{share_},
       news_{context},
       brake_{instance_.settings.brake} {}
 

@@ -120,9 +120,9 @@ void Scanner::traverse(const std::string& folder) {
   visitor.file = [this](const std::string& path, const share::FileStat& stat) {
     return meet(path, stat);
   };
-  visitor.folder = [this](const std::string& path) {
+  visitor.folder = [this](const std::string& path, int fd) {
     context_.beat();
-    watcher_.add(path);
+    watcher_.add(path, fd);
     // Where a file was recorded its end is told before what is in the folder now.
     const auto stamp = instance_.dictionary.mark(path, scan_);
     if (stamp && !stamp->deleted) suspect(path);

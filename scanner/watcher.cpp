@@ -19,8 +19,7 @@ constexpr std::size_t kMostMovedAway = 1024;
 
 }  // namespace
 
-Watcher::Watcher(const share::Share& share)
-    : share_{share}, inotify_{::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)} {
+Watcher::Watcher() : inotify_{::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)} {
   if (!inotify_) give_up(errno, "");
 }
 
@@ -41,12 +40,10 @@ void Watcher::give_up(int errno_value, const std::string& folder) {
   }
 }
 
-void Watcher::add(const std::string& folder) {
+void Watcher::add(const std::string& folder, int fd) {
   if (!inotify_) return;
-  auto fd = share_.open_folder(folder);
-  if (!fd) return;  // gone again; who reads it will see
   // By descriptor, so that no symlink put in its way is followed.
-  const std::string name = fmt::format("/proc/self/fd/{}", fd.value().get());
+  const std::string name = fmt::format("/proc/self/fd/{}", fd);
   const int watch = ::inotify_add_watch(inotify_.get(), name.c_str(), kMask);
   if (watch < 0) return give_up(errno, folder);
   if (const auto old = folders_.find(watch); old != folders_.end() && old->second != folder) {

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "common/base/unique_fd.h"
-#include "common/share/share.h"
 
 namespace lefting::scanner {
 
@@ -31,16 +30,16 @@ struct Event {
 /// Watches folders by inotify. Used by one thread.
 class Watcher {
  public:
-  explicit Watcher(const share::Share& share);
+  Watcher();
 
   /// Readable when there are events; -1 where the system has no inotify to give.
   int fd() const { return inotify_.get(); }
   /// True while every folder that it was told of is watched.
   bool complete() const { return complete_; }
 
-  /// Begins to watch a folder; call it before reading the folder. Again for the same folder, or
-  /// under its new name, does no harm.
-  void add(const std::string& folder);
+  /// Begins to watch a folder, open as `fd`; call it before reading the folder. Again for the same
+  /// folder, or under its new name, does no harm.
+  void add(const std::string& folder, int fd);
   /// All that has happened since, in order; `.lefting` files left out.
   std::vector<Event> read();
 
@@ -50,7 +49,6 @@ class Watcher {
   void forget_below(const std::string& folder);
   std::string take_origin(const struct inotify_event& raw, const std::string& path);
 
-  const share::Share& share_;
   UniqueFd inotify_;
   std::unordered_map<int, std::string> folders_;  // by watch
   std::map<std::string, int> watches_;            // by folder, so that a subtree is a range

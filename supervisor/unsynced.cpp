@@ -45,7 +45,6 @@ class Lister {
       if (met_.size() >= kPage) compare();
       return true;
     };
-    visitor.folder = [](const std::string&) {};
     visitor.skipped = [this](const std::string& path) {
       emit_({path, {Cause::special, "no regular file"}});
     };

@@ -60,7 +60,6 @@ Result<FileStat> put_into_trash(const Share& share, std::string_view path, const
 void for_each_trashed(const Share& share, const std::function<void(const Trashed&)>& emit) {
   const std::string root{kTrashName};
   Visitor visitor;
-  visitor.folder = [](const std::string&) {};
   visitor.trouble = [](const Error&, const std::string&) {};
   visitor.partial = [](const std::string&) {};
   visitor.file = [&](const std::string& trash_path, const FileStat& stat) {

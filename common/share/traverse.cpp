@@ -45,9 +45,9 @@ class Traversal {
   void read_folder(const std::string& folder) {
     auto fd = share_.open_folder(folder);
     if (!fd) return trouble(fd.error(), folder);
-    visitor_.folder(folder);
-    ++counts_.folders;
     const int folder_fd = fd.value().get();
+    if (visitor_.folder) visitor_.folder(folder, folder_fd);
+    ++counts_.folders;
     const std::unique_ptr<DIR, CloseDir> dir{::fdopendir(folder_fd)};
     if (!dir) return trouble(os_error(errno, "read folder", folder), folder);
     static_cast<void>(fd.value().release());  // closedir closes it

@@ -16,8 +16,8 @@ struct Visitor {
   std::function<bool(const std::string& path, const FileStat& stat)> file;
   /// Whether a folder below `from` is to be entered; may be empty.
   std::function<bool(const std::string& path)> enters;
-  /// A folder, before what is in it is read; "" is the share itself.
-  std::function<void(const std::string& path)> folder;
+  /// A folder, opened, before what is in it is read; "" is the share itself; may be empty.
+  std::function<void(const std::string& path, int fd)> folder;
   /// Something that is never synced: a symlink, device, socket, FIFO, folder with a reserved name;
   /// may be empty.
   std::function<void(const std::string& path)> skipped;

@@ -160,7 +160,7 @@ TEST_CASE(
     files.push_back(path);
     return true;
   };
-  visitor.folder = [&](const std::string& path) { folders.push_back(path); };
+  visitor.folder = [&](const std::string& path, int) { folders.push_back(path); };
   visitor.trouble = [](const Error& error, const std::string&) { FAIL(error.text()); };
   visitor.partial = [&](const std::string& path) { partials.push_back(path); };
   const TraversalCounts counts = traverse(open_share(folder), "", visitor);
@@ -180,7 +180,6 @@ TEST_CASE("traverse: it ends when the visitor says so") {
   int met = 0;
   Visitor visitor;
   visitor.file = [&](const std::string&, const FileStat&) { return ++met < 3; };
-  visitor.folder = [](const std::string&) {};
   visitor.trouble = [](const Error&, const std::string&) {};
   visitor.partial = [](const std::string&) {};
   traverse(open_share(folder), "", visitor);

@@ -91,7 +91,6 @@ TEST_CASE("trash: a traversal of the share does not see it") {
     met.push_back(path);
     return true;
   };
-  visitor.folder = [](const std::string&) {};
   visitor.trouble = [](const Error& error, const std::string&) { FAIL(error.text()); };
   visitor.partial = [](const std::string&) {};
   CHECK(traverse(bin.share, "", visitor).skipped == 0);

@@ -95,6 +95,8 @@ class Pair {
   }
 
   Users& users() { return users_; }
+  Node& first() { return first_; }
+  Node& second() { return second_; }
 
   /// What is not at rest, or is wrong; "" for nothing.
   std::string fault() {
@@ -160,6 +162,30 @@ TEST_CASE("io: whichever call fails, only that is put off") {
       control.disarm();
       fmt::print("{}: {} calls, one after another\n", what, tried);
     }
+  }
+}
+
+TEST_CASE("io: whatever of a new folder can't be opened, what comes into it later is seen") {
+  Control control;
+  Pair pair;
+  pair.expect_rest();
+  Node& user = pair.first();
+  constexpr Kind kUnopened{"EIO", EIO, kCallOpen};
+  bool failed = true;
+  for (int after = 0; failed; ++after) {
+    CAPTURE(after);
+    const std::string folder = fmt::format("new{}", after);
+    const auto arrives = [&](const std::string& name) {
+      return eventually([&] { return pair.second().holds(folder + "/" + name, name); },
+                        Seconds{40});
+    };
+    control.arm("scanner", kUnopened, after, false);
+    user.write(folder + "/early", "early");
+    CHECK(arrives("early"));
+    failed = control.failed() != 0;
+    control.disarm();
+    user.write(folder + "/late", "late");
+    CHECK(arrives("late"));
   }
 }
 

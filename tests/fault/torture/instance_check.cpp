@@ -50,7 +50,6 @@ std::string difference_in_share(const std::string& folder, const Records& record
   std::string found;
   std::size_t files = 0;
   share::Visitor visitor;
-  visitor.folder = [](const std::string&) {};
   visitor.trouble = [&](const Error& error, const std::string&) { found = error.text(); };
   visitor.partial = [&](const std::string& path) { found = path + " is left over"; };
   visitor.file = [&](const std::string& path, const share::FileStat& stat) {
