@@ -13,7 +13,7 @@ namespace {
 
 /// What came is stored after so many bytes at the latest: what a kill of the whole instance costs.
 std::uint64_t save_interval(std::uint64_t size_bytes) {
-  return std::max<std::uint64_t>(2u << 20, size_bytes / 512);
+  return std::max<std::uint64_t>(1u << 20, size_bytes / 1024);
 }
 
 }  // namespace
