@@ -106,14 +106,24 @@ std::string Node::read(const std::string& path) const {
   return content ? content.take() : std::string{};
 }
 
+std::vector<std::string> Node::files(const std::string& folder) const {
+  std::vector<std::string> out;
+  std::error_code vanished;
+  fs::directory_iterator item{share(folder), vanished};
+  for (; !vanished && item != fs::directory_iterator{}; item.increment(vanished)) {
+    std::error_code gone;
+    const std::string path = folder + item->path().filename().string();
+    if (item->is_symlink(gone)) continue;
+    if (item->is_regular_file(gone)) out.push_back(path);
+    if (!item->is_directory(gone)) continue;
+    std::ranges::move(files(path + "/"), std::back_inserter(out));
+  }
+  return out;
+}
+
 std::vector<std::pair<std::string, std::string>> Node::tree() const {
   std::vector<std::pair<std::string, std::string>> out;
-  std::error_code vanished;  // files come and go while we look
-  fs::recursive_directory_iterator item{share(), vanished};
-  for (; !vanished && item != fs::recursive_directory_iterator{}; item.increment(vanished)) {
-    std::error_code gone;
-    if (item->is_symlink(gone) || !item->is_regular_file(gone)) continue;
-    const std::string path = item->path().string().substr(share().size());
+  for (const std::string& path : files()) {
     if (path == ".share.lefting" || path.starts_with(".lefting-trash/")) continue;
     out.emplace_back(path, read(path));
   }

@@ -51,6 +51,9 @@ class Node {
   bool holds(const std::string& path, const std::string& content) const {
     return exists(path) && read(path) == content;
   }
+  /// Paths of all files of the share, or below `folder`, which ends in '/'; also while files and
+  /// folders come and go.
+  std::vector<std::string> files(const std::string& folder = "") const;
   /// All files of the share by path and content, partial files too; not its marker and trash.
   std::vector<std::pair<std::string, std::string>> tree() const;
 

@@ -3,12 +3,13 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <spawn.h>
-#include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
@@ -42,6 +43,17 @@ bool read_all(const UniqueFd& out_fd, const UniqueFd& err_fd, Ended& ended) {
     }
   }
   return true;
+}
+
+/// Of the abstract names, which leave no file behind. Nothing where another has it.
+UniqueFd take_name(const std::string& name) {
+  UniqueFd holder{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  name.copy(address.sun_path + 1, sizeof address.sun_path - 1);
+  const auto bytes = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  const auto* raw = reinterpret_cast<const sockaddr*>(&address);
+  return ::bind(holder.get(), raw, bytes) == 0 ? std::move(holder) : UniqueFd{};
 }
 
 }  // namespace
@@ -105,9 +117,8 @@ void send_signal(int pid, int signal) {
 
 PortLease::PortLease() {
   for (int port = 21100; port < 29000; ++port) {
-    const std::string name = "/tmp/lefting-test-port-" + std::to_string(port);
-    UniqueFd lock{::open(name.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666)};
-    if (!lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) continue;
+    UniqueFd lock = take_name("lefting-test-port-" + std::to_string(port));
+    if (!lock) continue;
     const UniqueFd probe{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     sockaddr_in address{};
     address.sin_family = AF_INET;

@@ -36,8 +36,12 @@ class People {
   void rename_folder(Node& node);
   void swap_file_and_folder(Node& node);
   void touch(Node& node, const std::string& path);
-  void end(Node& node, const std::string& path);
-  void end_folder(Node& node, const std::string& folder);
+  void note(const Node& node, const std::string& what);
+  std::string told_of(const std::string& text) const;
+  void end(const std::string& content, const std::string& path);
+  /// What is aside takes its place, and what was there is over. False: it can't.
+  bool put(Node& node, const std::string& path);
+  void remove_folder(Node& node, const std::string& folder);
 
   std::vector<Node*> nodes_;
   std::mt19937 random_;
@@ -47,6 +51,7 @@ class People {
   /// its path.
   std::map<std::string, std::string> over_;
   std::set<std::string> moved_;
+  std::vector<std::string> journal_;
 };
 
 }  // namespace lefting::test

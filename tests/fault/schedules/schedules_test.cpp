@@ -54,7 +54,8 @@ class Schedule {
   std::string fault() {
     if (!eventually([&] { return is_at_rest(); }, Seconds{90}))
       return "it comes to no rest\n" + state();
-    return people_.fault();
+    const std::string found = people_.fault();
+    return found.empty() ? found : found + "\n" + state();
   }
 
  private:
@@ -124,9 +125,11 @@ class Schedule {
     for (Node& node : nodes_) {
       text += lefting::test::run("dumpstate", {"--state", node.state()}).out;
       text += lefting::test::run("dumpstate", {"unsynced", "--state", node.state()}).out;
-      for (const auto& [path, content] : node.tree()) {
+      for (const std::string& path : node.files()) {
+        const std::string content = node.read(path);
         text += path + ": " + content.substr(0, content.find('\n')) + "\n";
       }
+      text += node.supervisor({"logs", "-n", "200"}).out;
     }
     return text;
   }
