@@ -59,6 +59,9 @@ std::uint64_t Batch::run(std::vector<state::TicketView> tickets) {
   fetch_all();
   finish_fetched();
   record_all();
+  for (Job& job : jobs_) {
+    if (job.stage == Job::Stage::over && job.partial) site_.sketch(job);
+  }
   return settle_rest();
 }
 
@@ -157,7 +160,7 @@ void Batch::fetch_from(int slot, const std::vector<Job*>& jobs) {
       site_.forget_source(*job, slot);
     }
     if (job->stage == Job::Stage::fetch && job->is_whole() && !job->awaits_hash()) {
-      job->delta ? site_.end_delta(*job, job->path()) : site_.prove(*job);
+      job->delta ? site_.end_delta(*job) : site_.prove(*job);
     } else {
       site_.save_done(*job);
     }

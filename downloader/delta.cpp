@@ -46,6 +46,12 @@ void add_run(std::vector<Delta::Run>& runs, std::uint64_t from, std::uint64_t to
 
 }  // namespace
 
+std::uint64_t Delta::missing_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const Missing& one : missing) bytes += one.length;
+  return bytes;
+}
+
 std::uint64_t Delta::end_of_missing(std::uint64_t offset, std::uint64_t size_bytes) const {
   const auto next = std::ranges::upper_bound(runs, offset, {}, &Run::to);
   const bool is_in_run =

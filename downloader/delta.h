@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/entry.h"
 #include "common/base/result.h"
 #include "common/base/unique_fd.h"
 #include "common/share/cut.h"
@@ -34,9 +35,11 @@ struct Delta {
   std::size_t fetched = 0;       ///< so many of `missing`, in their order, are in the partial file
   bool copied = false;           ///< `runs` are in it too
   UniqueFd old_file;
-  std::string blocks;  ///< of the new version, encoded
+  std::string from;   ///< its path
+  Manifest manifest;  ///< of the new version
 
   bool has_all() const { return fetched == missing.size(); }
+  std::uint64_t missing_bytes() const;
   /// Where what has been fetched, or is to be, ends that begins at `offset`; else `offset`.
   std::uint64_t end_of_missing(std::uint64_t offset, std::uint64_t size_bytes) const;
 };

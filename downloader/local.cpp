@@ -29,10 +29,9 @@ void Worksite::take_whole(Job& job, UniqueFd old_file, const std::string& from) 
   job.delta.emplace();
   job.delta->runs = {{.from = 0, .to = 0, .length = job.wanted().size}};
   job.delta->old_file = std::move(old_file);
+  job.delta->from = from;
   copy_old(job);
-  if (job.is_whole()) end_delta(job, from);
-  if (job.stage != Job::Stage::fetched) return;
-  log_info("\"{}\" is taken from \"{}\"", printable(job.path()), printable(from));
+  if (job.is_whole()) end_delta(job);
 }
 
 /// Its record says what it holds.
@@ -60,46 +59,84 @@ bool Worksite::may_be_here(const Job& job) const {
 
 bool Worksite::wants_delta(const Job& job) const {
   const bool can_prove = job.wanted().hash || job.awaits_hash();
-  return can_prove && has_old_version(job) && !job.no_delta && job.blocks > 1 && job.partial &&
+  const bool may_have_some = has_old_version(job) || job.wanted().size >= share::kWorthSketching;
+  return can_prove && may_have_some && !job.no_delta && job.blocks > 1 && job.partial &&
          !job.partial->resumed() && job.frontier == 0;
 }
 
-void Worksite::begin_delta(Job& job, std::string blocks) {
+void Worksite::begin_delta(Job& job, Manifest manifest) {
   job.no_delta = true;  // for the second time
-  const auto new_blocks = share::decode_blocks(blocks);
+  const auto new_blocks = share::decode_blocks(manifest.blocks);
   std::uint64_t size = 0;
   for (const share::Block& block : new_blocks.value_or(std::vector<share::Block>{})) {
     size += block.length;
   }
   if (size != job.wanted().size) return;
-  auto fd = open_as_recorded(*job.record);
-  if (!fd) return;
-  auto delta = plan_delta_of(*job.record, fd.value().get(), *new_blocks);
-  if (!delta) return;
-  // Most likely it was only touched.
-  const bool is_same = delta->missing.empty() && delta->runs.size() == 1 &&
-                       delta->runs[0].from == 0 && job.record->entry.size == size;
-  if (is_same && job.awaits_hash()) return;
-  job.delta = std::move(delta);
-  job.delta->old_file = fd.take();
-  job.delta->blocks = std::move(blocks);
+  for (OldFile& old : old_files(job, manifest.bases)) {
+    auto delta = plan_delta_of(old, *new_blocks);
+    if (!delta) continue;
+    // Most likely it was only touched.
+    const bool is_same = delta->missing.empty() && delta->runs.size() == 1 &&
+                         delta->runs[0].from == 0 && old.size == size && old.path == job.path();
+    if (is_same && job.awaits_hash()) return;
+    job.delta = std::move(delta);
+    job.delta->old_file = std::move(old.fd);
+    job.delta->from = std::move(old.path);
+    job.delta->manifest = std::move(manifest);
+    return;
+  }
 }
 
-/// `old_file` is as `old` says.
-std::optional<Delta> Worksite::plan_delta_of(const Record& old, int old_file,
+std::vector<Worksite::OldFile> Worksite::old_files(const Job& job,
+                                                   const std::vector<Basis>& bases) {
+  std::vector<OldFile> files;
+  if (has_old_version(job)) add_recorded(files, *job.record);
+  for (const Basis& basis : bases) {
+    const auto records = instance_.store.find_content(basis.size, basis.hash);
+    if (std::ranges::any_of(records, [&](const Record& r) { return add_recorded(files, r); })) {
+      continue;
+    }
+    // What was moved away, and changed, is there.
+    for (const share::Trashed& trashed : trash_.find(basis.size, basis.mtime_ns)) {
+      const std::string path = trashed.trash_path();
+      if (auto fd = share_.open_file(path)) files.push_back({fd.take(), path, basis.size});
+    }
+  }
+  return files;
+}
+
+bool Worksite::add_recorded(std::vector<OldFile>& files, const Record& record) const {
+  auto fd = open_as_recorded(record);
+  if (fd) files.push_back({fd.take(), record.entry.path, record.entry.size, record.entry.hash});
+  return fd.ok();
+}
+
+std::optional<Delta> Worksite::plan_delta_of(const OldFile& old,
                                              std::span<const share::Block> new_blocks) const {
   const auto goes_on = [this] { return !context_.stopping(); };
-  if (const auto stored = instance_.store.find_manifest(*old.entry.hash, share::kCutRule)) {
-    if (const auto old_blocks = share::decode_blocks(*stored)) {
+  const auto stored =
+      old.hash ? instance_.store.find_manifest(*old.hash, share::kCutRule) : std::nullopt;
+  if (stored) {
+    if (const auto old_blocks = share::decode_blocks(stored->blocks)) {
       return plan_delta(*old_blocks, new_blocks);
     }
   }
-  auto in_place = plan_in_place(old_file, new_blocks, goes_on);
+  auto in_place = plan_in_place(old.fd.get(), new_blocks, goes_on);
   if (!in_place) return std::nullopt;
   if (in_place.value()) return in_place.take();
   const auto cut =
-      share::cut_file(old_file, old.entry.size, instance_.settings.hash_threads, goes_on);
+      share::cut_file(old.fd.get(), old.size, instance_.settings.hash_threads, goes_on);
   return cut ? plan_delta(cut.value(), new_blocks) : std::nullopt;
+}
+
+/// What can't be read now is sketched by the scanner's next traversal.
+void Worksite::sketch(const Job& job) {
+  const Entry& wanted = job.wanted();
+  const auto hash = wanted.hash ? wanted.hash : job.hash;
+  if (wanted.size < share::kWorthSketching || !hash || instance_.store.has_sketch(*hash)) return;
+  const auto sketch =
+      share::sketch_file(job.partial->fd(), wanted.size, [this] { return !context_.stopping(); });
+  if (sketch) instance_.store.put_sketch({*hash, wanted.size, wanted.mtime_ns}, sketch.value());
 }
 
 void Worksite::copy_old(Job& job) {
@@ -111,16 +148,21 @@ void Worksite::copy_old(Job& job) {
   job.delta->copied = true;
 }
 
-void Worksite::end_delta(Job& job, const std::string& from) {
+void Worksite::end_delta(Job& job) {
   const Delta delta = std::move(*job.delta);
   job.delta.reset();
   Status proved = take_hash(job);
   if (proved && job.hash != job.wanted().hash) {
-    proved = plain_error("read \"" + printable(from) + "\"", "it is not what was recorded of it");
+    proved =
+        plain_error("read \"" + printable(delta.from) + "\"", "it is not what was recorded of it");
   }
   if (!proved) return begin_anew(job, proved.error());
-  if (!delta.blocks.empty()) {
-    instance_.store.put_manifest(*job.wanted().hash, share::kCutRule, delta.blocks);
+  if (!delta.manifest.blocks.empty()) {
+    instance_.store.put_manifest(*job.wanted().hash, share::kCutRule, delta.manifest);
+  }
+  if (delta.from != job.path()) {
+    log_info("\"{}\" is made of \"{}\", and of {} bytes that came", printable(job.path()),
+             printable(delta.from), delta.missing_bytes());
   }
   finish(job);
 }

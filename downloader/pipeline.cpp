@@ -133,10 +133,11 @@ bool Pipeline::next_missing(Job& job) {
   return true;
 }
 
-Result<std::optional<std::string>> Pipeline::fetch_manifest(const Job& job) {
+Result<std::optional<Manifest>> Pipeline::fetch_manifest(const Job& job) {
   // By our rule only the last block is shorter.
   const std::uint64_t most = (job.wanted().size / share::kLeastBlock + 1) * share::kEncodedBlock;
-  std::string blocks;
+  Manifest manifest;
+  std::string& blocks = manifest.blocks;
   for (;;) {
     wire::Request request = request_for(job, wire::Part::manifest);
     request.file.first = blocks.size() / share::kEncodedBlock;
@@ -145,11 +146,12 @@ Result<std::optional<std::string>> Pipeline::fetch_manifest(const Job& job) {
     const auto& [reply, data] = answer.value();
     const bool is_known = !reply.error && reply.cut == share::kCutRule &&
                           reply.first == request.file.first && !data.empty();
-    if (!is_known || blocks.size() + data.size() > most) return std::optional<std::string>{};
+    if (!is_known || blocks.size() + data.size() > most) return std::optional<Manifest>{};
+    if (blocks.empty()) manifest.bases = reply.bases;
     blocks.append(reinterpret_cast<const char*>(data.data()), data.size());
     if (blocks.size() / share::kEncodedBlock >= reply.blocks) break;
   }
-  return std::optional{std::move(blocks)};
+  return std::optional{std::move(manifest)};
 }
 
 Result<std::optional<Sha256>> Pipeline::fetch_hash(Job& job) {

@@ -35,7 +35,7 @@ class Pipeline {
 
   /// Asks for the blocks of the job's content. Nothing where the source can't say, or cuts by
   /// another rule. Errors: the connection's.
-  Result<std::optional<std::string>> fetch_manifest(const Job& job);
+  Result<std::optional<Manifest>> fetch_manifest(const Job& job);
   /// Asks for the hash of content that was announced without, and waits until the source has it.
   /// Nothing where it has none to give, or another version: then the job is put off.
   /// Errors: the connection's.

@@ -36,16 +36,16 @@ class Worksite {
   /// Something could not be written: nothing that could be resumed is worth a full disk. Or a newer
   /// wish has taken the ticket's place (ECANCELED): the job is given back.
   void give_up(Job& job, const Status& failed);
-  /// Where the new version can be made of the one that is here: true, and a source can say how.
+  /// Where it may be made of what is here, the old version or another file: a source can say how.
   bool wants_delta(const Job& job) const;
-  /// Plans it: `blocks` of the new version, encoded.
-  void begin_delta(Job& job, std::string blocks);
+  /// Plans it.
+  void begin_delta(Job& job, Manifest manifest);
   /// All that the old file lacks has come: takes the rest from it. Where that can't be, the job
   /// stays to be fetched, as a whole.
   void copy_old(Job& job);
-  /// The whole is there, made of the file at path `from`, and its hash is known: proves it. Where
-  /// it is not as expected, as copy_old().
-  void end_delta(Job& job, const std::string& from);
+  /// The whole is there, made of an old file, and its hash is known: proves it. Where it is not as
+  /// expected, as copy_old().
+  void end_delta(Job& job);
   /// It can't be fetched before its hash is known.
   void await_hash(Job& job);
   /// What was only announced can't be fetched now, or never came to be: its ticket ends, unless the
@@ -64,6 +64,8 @@ class Worksite {
   /// The peer in `slot` has lost what it offered: it is no source any more. With the last one the
   /// wish ends, and all peers are asked anew: they may have offered something older meanwhile.
   void forget_source(Job& job, int slot);
+  /// Of a large file that has come: notes what it is alike.
+  void sketch(const Job& job);
   /// Gives the synced partial file its name; the loser of a conflict gets its own before.
   void publish(Job& job);
 
@@ -91,12 +93,23 @@ class Worksite {
   /// after a death the delta is made anew.
   Result<std::uint64_t> note_delta(Job& job, const ContentWriter::Piece& piece);
   void finish(Job& job);
+  /// A file that is here, of which another can be made.
+  struct OldFile {
+    UniqueFd fd;
+    std::string path;
+    std::uint64_t size = 0;
+    std::optional<Sha256> hash = {};  ///< where it is recorded
+  };
+
   Result<UniqueFd> open_as_recorded(const Record& record) const;
   static bool has_old_version(const Job& job);
   /// By its hash, which is not known yet, it may prove to be what is here.
   bool may_be_here(const Job& job) const;
   void take_whole(Job& job, UniqueFd old_file, const std::string& from);
-  std::optional<Delta> plan_delta_of(const Record& old, int old_file,
+  /// What the wanted content can be made of, its old version first.
+  std::vector<OldFile> old_files(const Job& job, const std::vector<Basis>& bases);
+  bool add_recorded(std::vector<OldFile>& files, const Record& record) const;
+  std::optional<Delta> plan_delta_of(const OldFile& old,
                                      std::span<const share::Block> new_blocks) const;
   Status copy_runs(Job& job);
   Status copy_run(Job& job, const Delta::Run& run);

@@ -95,15 +95,16 @@ Answer FileServer::answer_manifest(const wire::Request& request) {
   Answer answer = answer_to(request);
   answer.reply.hash = hash;
   answer.reply.cut = share::kCutRule;
-  answer.reply.blocks = stored->size() / share::kEncodedBlock;
+  answer.reply.blocks = stored->blocks.size() / share::kEncodedBlock;
   answer.reply.first = wanted.first;
+  answer.reply.bases = stored->bases;
   if (wanted.first > answer.reply.blocks) {
     return refuse(request, wire::Code::out_of_range, "there are fewer blocks");
   }
   const std::uint64_t most = std::min(wanted.count == 0 ? kMostBlocks : wanted.count, kMostBlocks);
   const std::uint64_t count = std::min(answer.reply.blocks - wanted.first, most);
-  const auto bytes = std::as_bytes(std::span{*stored}.subspan(wanted.first * share::kEncodedBlock,
-                                                              count * share::kEncodedBlock));
+  const auto bytes = std::as_bytes(std::span{stored->blocks}.subspan(
+      wanted.first * share::kEncodedBlock, count * share::kEncodedBlock));
   answer.data.assign(bytes.begin(), bytes.end());
   return answer;
 }

@@ -24,18 +24,16 @@ std::uint64_t memory_bytes() {
 
 Announcer::Announcer(Instance& instance, Tell tell) : instance_{instance}, tell_{std::move(tell)} {}
 
-bool Announcer::is_worth(const std::string& path, const Record* known,
-                         const share::FileStat& stat) {
-  const bool is_new = known == nullptr || known->entry.deleted;
-  if (!is_new && stat.size > memory_bytes() / kCachedShare) return false;
+bool Announcer::is_worth(const std::string& path, const share::FileStat& stat, bool cuts) {
+  if (cuts && stat.size > memory_bytes() / kCachedShare) return false;
   return instance_.peers.online_mask() != 0 && !is_unsettled(path) &&
          !instance_.tickets.find(path) && !instance_.store.has_size_besides(path, stat.size);
 }
 
-void Announcer::announce(const Entry& entry, const std::string& blocks) {
-  if (!blocks.empty()) {
+void Announcer::announce(const Entry& entry, const Manifest& manifest) {
+  if (!manifest.blocks.empty()) {
     const Sha256 content = sync::announced_content(entry.path, sync::stamp_counter(entry.version));
-    instance_.store.put_manifest(content, share::kCutRule, blocks);
+    instance_.store.put_manifest(content, share::kCutRule, manifest);
   }
   tell_(entry);
 }

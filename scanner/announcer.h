@@ -19,11 +19,12 @@ class Announcer {
   Announcer(Instance& instance, Tell tell);
 
   /// Not where the peers may need less: they have a file, perhaps, that this is a copy of. Nor what
-  /// changes all the time. Of a new version of what is `known` they need its blocks, which are
-  /// known before the hash only if it is read twice: not where that costs the disk.
-  bool is_worth(const std::string& path, const Record* known, const share::FileStat& stat);
-  /// `blocks` (share/cut.h) are kept for who asks for them; empty: it is not cut.
-  void announce(const Entry& entry, const std::string& blocks);
+  /// changes all the time. Of what `cuts`, since they have something to make it of, they need the
+  /// blocks, which are known before the hash only if it is read twice: not where that costs the
+  /// disk.
+  bool is_worth(const std::string& path, const share::FileStat& stat, bool cuts);
+  /// `manifest` is kept for who asks for it, where the file is cut.
+  void announce(const Entry& entry, const Manifest& manifest);
 
   /// It could be read, while nobody changed it; or it is gone.
   void note_settled(const std::string& path);

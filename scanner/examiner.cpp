@@ -21,6 +21,7 @@ namespace {
 constexpr std::size_t kPathsAThread = 8;
 /// What takes some 10 ms to hash holds up nothing else, and is on its way to the peers meanwhile.
 constexpr std::uint64_t kLargeBytes = 16u << 20;
+static_assert(kLargeBytes == share::kWorthSketching);
 
 }  // namespace
 
@@ -32,8 +33,10 @@ Examiner::Examiner(RoleContext& context, const share::Share& share, const share:
       rules_{rules},
       announcer_{instance_, std::move(tell)},
       adopter_{instance_.store.adopter()},
-      large_files_{share_, instance_.settings.hash_threads,
-                   [this] { return context_.stopping(); }} {}
+      large_files_{
+          share_, instance_.settings.hash_threads,
+          [this](const share::Sketch& sketch) { return instance_.store.find_bases(sketch); },
+          [this] { return context_.stopping(); }} {}
 
 void Examiner::begin_adoption() {
   const std::string occasion = fmt::format("{} {}", instance_.store.last_sequence(), wall_ms());
@@ -144,33 +147,39 @@ std::optional<Record> Examiner::origin_of(const std::string& path, const share::
   return std::nullopt;
 }
 
-/// `cut`: what an earlier call has asked for.
 Finding Examiner::have_hashed(const std::string& path, const share::FileStat& stat,
-                              const Record* known, bool cuts, std::optional<LargeFiles::Done> cut) {
+                              const Record* known, bool cuts,
+                              std::optional<LargeFiles::Done> done) {
   using Work = LargeFiles::Work;
   if (large_files_.is_asked(path)) return {Outcome::hashing, {}, {}};
-  LargeFiles::Wish wish{.path = path, .stat = stat, .now_ms = wall_ms()};
-  if (cut) wish.blocks = std::move(cut->wish.blocks);
-  const bool is_cut = !cuts || !wish.blocks.empty();
+  const bool failed = done && !done->hash;
+  LargeFiles::Wish wish =
+      done ? std::move(done->wish) : LargeFiles::Wish{.path = path, .stat = stat};
+  wish.cuts |= cuts;
+  wish.now_ms = wall_ms();
+  const bool is_ready = wish.cuts ? !wish.manifest.blocks.empty() : wish.sketch.has_value();
   // Not while the hash may say that it is nobody's change.
-  const bool is_worth = !adopter_ && announcer_.is_worth(path, known, stat);
-  if (is_worth && cuts && !cut) {
-    wish.work = Work::cut;
-  } else {
-    wish.work = is_cut ? Work::hash : Work::hash_and_cut;
-    wish.announced = is_worth && is_cut;
-  }
+  const bool is_worth = !adopter_ && !failed && announcer_.is_worth(path, stat, wish.cuts);
+  wish.announced = is_worth && is_ready;
+  wish.work = !is_worth || is_ready ? Work::hash : wish.cuts ? Work::cut : Work::sketch;
   if (wish.announced) {
     announcer_.announce(
-        sync::found_file(known, path, stat, std::nullopt, finder(wish.now_ms)).entry, wish.blocks);
+        sync::found_file(known, path, stat, std::nullopt, finder(wish.now_ms)).entry,
+        wish.manifest);
   }
   large_files_.ask(std::move(wish));
   return {Outcome::hashing, {}, {}};
 }
 
+void Examiner::note_sketch(const Record& record, const LargeFiles::Done& done) const {
+  const Entry& entry = record.entry;
+  if (!done.wish.sketch || !entry.hash || !share::is_unchanged(done.wish.stat, record)) return;
+  instance_.store.put_sketch({*entry.hash, entry.size, entry.mtime_ns}, *done.wish.sketch);
+}
+
 Examiner::Content Examiner::read(const std::string& path, const share::FileStat& stat, bool cuts) {
   Content out;
-  out.hash = hash_as_it_is(share_, path, stat, cuts ? &out.blocks : nullptr, [this] {
+  out.hash = hash_as_it_is(share_, path, stat, cuts ? &out.manifest.blocks : nullptr, [this] {
     context_.beat();
     return !context_.stopping();
   });
@@ -196,7 +205,10 @@ Finding Examiner::look_at_file(const std::string& path, const share::FileStat& s
   auto done = is_large ? large_files_.take(path) : std::nullopt;
   const bool claimed = is_claimed(instance_, path);  // asked before the record, as above
   const auto record = instance_.dictionary.find(path);
-  if (record && share::is_unchanged(stat, *record) && stat.mode == record->entry.mode) return {};
+  if (record && share::is_unchanged(stat, *record) && stat.mode == record->entry.mode) {
+    if (done) note_sketch(*record, *done);
+    return {};
+  }
   if (claimed) return {Outcome::claimed, {}, {}};
 
   const Record* known = record ? &*record : nullptr;
@@ -207,13 +219,14 @@ Finding Examiner::look_at_file(const std::string& path, const share::FileStat& s
     announcer_.note_unsettled(path);
     done.reset();
   }
-  const bool is_hashed = done && done->wish.work != LargeFiles::Work::cut;
+  const bool is_hashed = done && done->wish.work == LargeFiles::Work::hash;
   if (is_large && !origin && !is_hashed) {
     return have_hashed(path, stat, known, cuts, std::move(done));
   }
 
   Content content = is_hashed ? Content{.hash = std::move(done->hash),
-                                        .blocks = std::move(done->wish.blocks),
+                                        .manifest = std::move(done->wish.manifest),
+                                        .sketch = std::move(done->wish.sketch),
                                         .now_ms = done->wish.now_ms,
                                         .announced = done->wish.announced}
                     : origin  ? Content{.hash = *origin->entry.hash}
@@ -230,7 +243,8 @@ Finding Examiner::look_at_file(const std::string& path, const share::FileStat& s
           .change = std::move(change),
           .seen = stat,
           .moved_from = origin ? origin->entry.path : std::string{},
-          .blocks = std::move(content.blocks),
+          .manifest = std::move(content.manifest),
+          .sketch = std::move(content.sketch),
           .announced = content.announced};
 }
 

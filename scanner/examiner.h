@@ -45,7 +45,8 @@ class Examiner {
   /// What a file holds, or why it could not be read.
   struct Content {
     Result<Sha256> hash{Sha256{}};
-    std::string blocks = {};
+    Manifest manifest = {};
+    std::optional<share::Sketch> sketch = {};
     std::uint64_t now_ms =
         wall_ms();  ///< of what was announced, of that instant: it is recorded so
     bool announced = false;
@@ -58,10 +59,13 @@ class Examiner {
   Finding look_at(const std::string& path, const Moves& moves);
   Finding look_at_ignored(const std::string& path) const;
   Finding look_at_missing(const std::string& path) const;
-  /// Has it hashed, and tells the peers of it where they may fetch it meanwhile; but of a new
-  /// version when it has been cut.
+  /// Has it hashed, and tells the peers of it where they may fetch it meanwhile: once it is known
+  /// that they have nothing to make it of, or of which blocks. `done`: what has come of an earlier
+  /// call.
   Finding have_hashed(const std::string& path, const share::FileStat& stat, const Record* known,
-                      bool cuts, std::optional<LargeFiles::Done> cut);
+                      bool cuts, std::optional<LargeFiles::Done> done);
+  /// Of a file that is as recorded; it may be without a sketch.
+  void note_sketch(const Record& record, const LargeFiles::Done& done) const;
   Content read(const std::string& path, const share::FileStat& stat, bool cuts);
   Finding unread(const std::string& path, const share::FileStat& stat, const Content& content);
   Finding look_at_file(const std::string& path, const share::FileStat& stat, const Moves& moves);

@@ -63,9 +63,12 @@ Result<Sha256> hash_as_it_is(const share::Share& share, const std::string& path,
   return hash;
 }
 
-LargeFiles::LargeFiles(const share::Share& share, std::size_t threads,
+LargeFiles::LargeFiles(const share::Share& share, std::size_t threads, FindBases find_bases,
                        std::function<bool()> is_ending)
-    : share_{share}, cutters_{threads}, is_ending_{std::move(is_ending)} {
+    : share_{share},
+      cutters_{threads},
+      find_bases_{std::move(find_bases)},
+      is_ending_{std::move(is_ending)} {
   for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
 }
 
@@ -80,8 +83,16 @@ LargeFiles::~LargeFiles() {
 void LargeFiles::ask(Wish wish) {
   const std::lock_guard lock{mutex_};
   asked_.insert(wish.path);
+  std::erase_if(later_, [&](const Wish& other) { return other.path == wish.path; });
   wishes_.push_back(std::move(wish));
   changed_.notify_one();
+}
+
+void LargeFiles::ask_later(std::deque<Wish> wishes) {
+  const std::lock_guard lock{mutex_};
+  later_ = std::move(wishes);
+  std::erase_if(later_, [this](const Wish& wish) { return asked_.contains(wish.path); });
+  changed_.notify_all();
 }
 
 bool LargeFiles::is_asked(const std::string& path) const {
@@ -107,32 +118,59 @@ bool LargeFiles::is_idle() const {
   return asked_.empty() && news_.empty();
 }
 
+bool LargeFiles::goes_on() const {
+  const std::lock_guard lock{mutex_};
+  return !stop_ && !is_ending_();
+}
+
+Status LargeFiles::sketch(Wish& wish) const {
+  const auto beat = [this] { return goes_on(); };
+  const Status read = read_as_it_is(share_, wish.path, wish.stat, [&](int fd) -> Status {
+    auto sketch = share::sketch_file(fd, wish.stat.size, beat);
+    if (!sketch) return sketch.error();
+    wish.sketch = sketch.take();
+    return {};
+  });
+  if (!read) return read;
+  wish.manifest.bases = find_bases_(*wish.sketch);
+  wish.cuts |= !wish.manifest.bases.empty();
+  return {};
+}
+
+Status LargeFiles::cut(Wish& wish) const {
+  auto blocks = cut_as_it_is(share_, wish.path, wish.stat, cutters_, [this] { return goes_on(); });
+  if (!blocks) return blocks.error();
+  wish.manifest.blocks = blocks.take();
+  return {};
+}
+
 void LargeFiles::carry_out(Done& done) {
   Wish& wish = done.wish;
-  const auto goes_on = [this] {
-    const std::lock_guard beat{mutex_};
-    return !stop_ && !is_ending_();
+  const auto note = [&](const Status& status) {
+    if (!status) done.hash = status.error();
   };
-  if (wish.work == Work::cut) {
-    auto blocks = cut_as_it_is(share_, wish.path, wish.stat, cutters_, goes_on);
-    if (!blocks) {
-      done.hash = blocks.error();
-    } else {
-      wish.blocks = blocks.take();
-    }
-    return;
-  }
-  const bool cuts = wish.work == Work::hash_and_cut;
-  done.hash = hash_as_it_is(share_, wish.path, wish.stat, cuts ? &wish.blocks : nullptr, goes_on);
+  if (wish.work == Work::cut) return note(cut(wish));
+  if (!wish.sketch) note(sketch(wish));
+  if (wish.work == Work::sketch || !done.hash) return;
+  const bool cuts = wish.cuts && wish.manifest.blocks.empty();
+  done.hash = hash_as_it_is(share_, wish.path, wish.stat, cuts ? &wish.manifest.blocks : nullptr,
+                            [this] { return goes_on(); });
+}
+
+LargeFiles::Wish LargeFiles::take_next() {
+  auto& from = wishes_.empty() ? later_ : wishes_;
+  Wish wish = std::move(from.front());
+  from.pop_front();
+  asked_.insert(wish.path);
+  return wish;
 }
 
 void LargeFiles::work() {
   std::unique_lock lock{mutex_};
   for (;;) {
-    changed_.wait(lock, [&] { return stop_ || !wishes_.empty(); });
+    changed_.wait(lock, [&] { return stop_ || !wishes_.empty() || !later_.empty(); });
     if (stop_) return;
-    Done done{.wish = std::move(wishes_.front())};
-    wishes_.pop_front();
+    Done done{.wish = take_next()};
     lock.unlock();
     carry_out(done);
     lock.lock();

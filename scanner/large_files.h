@@ -13,9 +13,10 @@
 #include <thread>
 #include <vector>
 
-#include "common/base/ids.h"
+#include "common/base/entry.h"
 #include "common/base/os.h"
 #include "common/base/result.h"
+#include "common/share/cut.h"
 #include "common/share/share.h"
 
 namespace lefting::scanner {
@@ -27,31 +28,41 @@ Result<Sha256> hash_as_it_is(const share::Share& share, const std::string& path,
                              const share::FileStat& stat, std::string* blocks,
                              const std::function<bool()>& beat);
 
-/// Hashes and cuts large files on threads of its own, so that nothing else waits for that. Any
-/// thread may call.
+/// Hashes, cuts and sketches large files on threads of its own, so that nothing else waits for
+/// that. Any thread may call.
 class LargeFiles {
  public:
-  enum class Work { cut, hash, hash_and_cut };
+  enum class Work {
+    sketch,  ///< to know whether there is a content of which the peers can make it
+    cut,
+    hash,  ///< and what of the other two has not been done yet
+  };
   struct Wish {
     std::string path;
     share::FileStat stat;
     Work work = Work::hash;
+    bool cuts = false;         ///< it is to be cut, too; set where a basis is found
     bool announced = false;    ///< the asker has told the peers
     std::uint64_t now_ms = 0;  ///< wall clock when it was asked for
-    std::string blocks = {};   ///< encoded; empty: not cut, or not yet
+    std::optional<share::Sketch> sketch = {};
+    Manifest manifest = {};
   };
   struct Done {
     Wish wish;
-    Result<Sha256> hash{Sha256{}};  ///< of Work::cut only its error says something
+    Result<Sha256> hash{Sha256{}};  ///< of other work only its error says something
   };
+  using FindBases = std::function<std::vector<Basis>(const share::Sketch&)>;
 
-  /// `threads`: for files, and for what is cut. `is_ending`: asked by its threads whether to give
-  /// up. All must outlive it.
-  LargeFiles(const share::Share& share, std::size_t threads, std::function<bool()> is_ending);
+  /// `threads`: for files, and for what is cut. `find_bases`: called by its threads. `is_ending`:
+  /// asked by them whether to give up. All must outlive it.
+  LargeFiles(const share::Share& share, std::size_t threads, FindBases find_bases,
+             std::function<bool()> is_ending);
   ~LargeFiles();
 
   /// Of a path that is not asked for.
   void ask(Wish wish);
+  /// For when there is nothing else to do, in the place of what was asked for so before.
+  void ask_later(std::deque<Wish> wishes);
   bool is_asked(const std::string& path) const;
   /// What has come of it; it is forgotten then. Nothing where nothing has.
   std::optional<Done> take(const std::string& path);
@@ -66,9 +77,14 @@ class LargeFiles {
  private:
   void work();
   void carry_out(Done& done);
+  Status sketch(Wish& wish) const;
+  Status cut(Wish& wish) const;
+  Wish take_next();
+  bool goes_on() const;
 
   const share::Share& share_;
   std::size_t cutters_;
+  FindBases find_bases_;
   std::function<bool()> is_ending_;
   EventFd ready_;
   mutable std::mutex mutex_;
@@ -76,7 +92,8 @@ class LargeFiles {
   // Guarded by mutex_.
   bool stop_ = false;
   std::deque<Wish> wishes_;
-  std::set<std::string> asked_;  ///< what is in wishes_ or being hashed
+  std::deque<Wish> later_;
+  std::set<std::string> asked_;  ///< what is in wishes_ or being worked on
   std::map<std::string, Done> done_;
   std::vector<std::string> news_;  ///< for take_done()
 

@@ -4,7 +4,6 @@
 #include <map>
 
 #include "common/base/log.h"
-#include "common/share/cut.h"
 #include "common/share/marker.h"
 #include "common/sync/copy.h"
 
@@ -79,11 +78,7 @@ std::vector<Outcome> Recorder::record(std::vector<Finding> findings, Deletions d
   std::vector<sync::Change> changes;
   for (const std::size_t i : chosen) {
     Finding& finding = findings[i];
-    // Before it is told, so that who asks finds it.
-    if (!finding.blocks.empty()) {
-      instance_.store.put_manifest(*finding.change->record.entry.hash, share::kCutRule,
-                                   finding.blocks);
-    }
+    note_content(finding);  // before it is told, so that who asks finds it
     changes.push_back(std::move(*finding.change));
   }
   if (!changes.empty()) {
@@ -96,6 +91,16 @@ std::vector<Outcome> Recorder::record(std::vector<Finding> findings, Deletions d
   outcomes.reserve(findings.size());
   for (const Finding& finding : findings) outcomes.push_back(finding.outcome);
   return outcomes;
+}
+
+void Recorder::note_content(const Finding& finding) const {
+  const Entry& entry = finding.change->record.entry;
+  if (!finding.manifest.blocks.empty()) {
+    instance_.store.put_manifest(*entry.hash, share::kCutRule, finding.manifest);
+  }
+  if (finding.sketch) {
+    instance_.store.put_sketch({*entry.hash, entry.size, entry.mtime_ns}, *finding.sketch);
+  }
 }
 
 std::optional<Outcome> Recorder::look_once_more(const Finding& finding) const {

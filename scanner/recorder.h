@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/role/role.h"
+#include "common/share/cut.h"
 #include "common/share/share.h"
 #include "common/sync/index.h"
 
@@ -27,9 +28,10 @@ enum class Outcome {
 struct Finding {
   Outcome outcome = Outcome::unchanged;
   std::optional<sync::Change> change;
-  std::optional<share::FileStat> seen;  ///< the file of `change`, unless that is a deletion
-  std::string moved_from = {};          ///< the recorded file that it was before a rename
-  std::string blocks = {};              ///< of a new version (share/cut.h); empty: not cut
+  std::optional<share::FileStat> seen;       ///< the file of `change`, unless that is a deletion
+  std::string moved_from = {};               ///< the recorded file that it was before a rename
+  Manifest manifest = {};                    ///< of what was cut
+  std::optional<share::Sketch> sketch = {};  ///< of a large file
   bool announced = false;
 };
 
@@ -57,6 +59,7 @@ class Recorder {
   /// The changes to be recorded, in their order; what becomes of the other findings is noted in
   /// them. A rename's deletion follows what was renamed.
   std::vector<std::size_t> choose(std::vector<Finding>& findings, Deletions deletions) const;
+  void note_content(const Finding& finding) const;
   /// What else it is by now: the downloader, or somebody else, may have been there while other
   /// paths were hashed. Nothing: it is still so.
   std::optional<Outcome> look_once_more(const Finding& finding) const;

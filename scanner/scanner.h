@@ -54,6 +54,7 @@ class Scanner {
   void add_origins(std::vector<std::string>& paths, std::vector<Finding>& findings);
   /// Records what is gone, if it is time and nothing speaks against it.
   void record_deletions(bool whole);
+  void sketch_the_rest();
   bool can_traverse();
   void meet_new_rules();
   void apply_new_rules();

@@ -1,7 +1,9 @@
 // How a scanner traverses the share, and by which rules.
 #include <algorithm>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/share/cut.h"
 #include "common/share/path.h"
 #include "common/share/traverse.h"
 #include "scanner/scanner.h"
@@ -46,7 +48,8 @@ void Scanner::traverse_all() {
       forget_ignored();
       if (rules_are_new_) apply_new_rules();
       instance_.index.fade_tombstones();
-      instance_.store.drop_manifests();
+      instance_.store.drop_contents(wall_ms() / 1000, instance_.settings.trash_days * 86'400);
+      sketch_the_rest();
     }
   }
   instance_.dictionary.compact();
@@ -56,6 +59,18 @@ void Scanner::traverse_all() {
   words_.answered.store(asked);
   instance_.wakes.supervisor.signal();
   next_traversal_ = deadline_in(ignore_.settling() ? kSettle : period());
+}
+
+/// What was found by a Lefting that made no sketches, or whose downloader died before it made one.
+void Scanner::sketch_the_rest() {
+  std::deque<LargeFiles::Wish> wishes;
+  for (std::string& path : instance_.store.unsketched(share::kWorthSketching)) {
+    const auto stat = share_.stat(path);
+    if (!stat || !stat.value()) continue;
+    wishes.push_back(
+        {.path = std::move(path), .stat = *stat.value(), .work = LargeFiles::Work::sketch});
+  }
+  examiner_.large_files().ask_later(std::move(wishes));
 }
 
 bool Scanner::can_traverse() {

@@ -60,6 +60,24 @@ struct Ticket {
   bool operator==(const Ticket&) const = default;
 };
 
+/// A content of which another one can be made, most likely: they have blocks in common.
+struct Basis {
+  Sha256 hash;
+  std::uint64_t size = 0;
+  std::int64_t mtime_ns = 0;  ///< of a file that had it
+  bool operator==(const Basis&) const = default;
+};
+
+/// Most bases that are named of a content.
+inline constexpr std::size_t kMostBases = 4;
+
+/// Of which blocks a content consists.
+struct Manifest {
+  std::string blocks = {};        ///< encoded (share/cut.h); empty: it is not cut
+  std::vector<Basis> bases = {};  ///< the likeliest first
+  bool operator==(const Manifest&) const = default;
+};
+
 /// Which of a peer's offers are forgotten: files only, where the peer stays. A deletion needs
 /// nobody, and the peer may have only a trace of it by now, which it doesn't tell.
 enum class Offers { files, all };

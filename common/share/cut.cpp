@@ -82,6 +82,28 @@ class BlockReader {
   std::size_t end_ = 0;
 };
 
+/// Where a sketch looks.
+constexpr std::uint64_t kWindowBytes = 4u << 20;
+constexpr std::uint64_t kLeastStep = 256u << 20;
+constexpr std::uint64_t kMostSteps = 32;
+constexpr std::size_t kBlocksAWindow = 4;
+
+/// Places that don't depend on the size, but for the one at the end and for how many there are.
+std::vector<std::uint64_t> windows_of(std::uint64_t size_bytes) {
+  std::uint64_t step = kLeastStep;
+  while (size_bytes / step > kMostSteps) step *= 2;
+  std::vector<std::uint64_t> windows;
+  for (std::uint64_t at = 0; at + 2 * kWindowBytes <= size_bytes; at += step) windows.push_back(at);
+  windows.push_back(size_bytes - std::min(size_bytes, kWindowBytes));
+  return windows;
+}
+
+std::uint64_t beginning_of(const BlockHash& hash) {
+  std::uint64_t out = 0;
+  for (std::size_t i = 0; i < sizeof out; ++i) out = out << 8 | hash[i];
+  return out;
+}
+
 /// The blocks from `from` to the first that ends at `to` or behind it.
 struct Piece {
   std::uint64_t from = 0;
@@ -179,6 +201,31 @@ Result<std::vector<Block>> cut_file(int fd, std::uint64_t size_bytes, std::size_
     if (auto joined = join(fd, size_bytes, blocks, at, piece, beat); !joined) return joined.error();
   }
   return blocks;
+}
+
+Result<Sketch> sketch_file(int fd, std::uint64_t size_bytes, const std::function<bool()>& beat) {
+  Sketch sketch;
+  for (const std::uint64_t from : windows_of(size_bytes)) {
+    const std::uint64_t to = std::min(size_bytes, from + kWindowBytes);
+    BlockReader reader{fd, from, to};
+    std::vector<std::uint64_t> found;
+    while (reader.at() < to) {
+      const bool begins = from == 0 || reader.at() != from;  // elsewhere a block may not begin
+      const auto block = reader.next(beat);
+      if (!block) return block.error();
+      const bool ends = reader.at() < to || to == size_bytes;
+      // One that is as long as can be says little: zeros, most likely.
+      const bool is_telling = block.value().length < kMostBlock;
+      if (begins && ends && is_telling) found.push_back(beginning_of(block.value().hash));
+    }
+    std::ranges::sort(found);
+    found.resize(std::min(found.size(), kBlocksAWindow));
+    sketch.insert(sketch.end(), found.begin(), found.end());
+  }
+  std::ranges::sort(sketch);
+  const auto twice = std::ranges::unique(sketch);
+  sketch.erase(twice.begin(), twice.end());
+  return sketch;
 }
 
 std::string encode_blocks(std::span<const Block> blocks) {

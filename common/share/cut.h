@@ -44,6 +44,17 @@ BlockHash block_hash(std::span<const std::byte> bytes);
 Result<std::vector<Block>> cut_file(int fd, std::uint64_t size_bytes, std::size_t threads,
                                     const std::function<bool()>& beat);
 
+/// Files of so many bytes or more have a sketch.
+inline constexpr std::uint64_t kWorthSketching = 16u << 20;
+
+/// Some of a file's blocks, by the first 8 bytes of their hashes: files with one in common are
+/// alike. Of 4 MiB at its beginning, at its end and at up to 32 places between them it has the 4
+/// blocks with the least hashes, so that what was inserted or cut out in front of them moves few.
+using Sketch = std::vector<std::uint64_t>;
+
+/// `beat`: as of cut_file(), and so the errors.
+Result<Sketch> sketch_file(int fd, std::uint64_t size_bytes, const std::function<bool()>& beat);
+
 /// 20 bytes a block: length (4 bytes, big-endian), hash. Source: docs/PROTOCOL.md, "get_file".
 std::string encode_blocks(std::span<const Block> blocks);
 /// Nothing where these are no blocks.

@@ -23,6 +23,10 @@ using Handle = std::unique_ptr<sqlite3, CloseDatabase>;
 #define TICKET_COLUMNS \
   "path, size, mtime, mode, deleted, hash, version, id, sources, done, former, announced"
 
+#define CONTENT_IS_HERE                                                                 \
+  "EXISTS (SELECT 1 FROM file WHERE file.size=content.size AND file.hash=content.hash " \
+  "AND file.size>=65536 AND deleted=0)"
+
 /// Opens a store that is there, only to look at it: what is in its log stays there. Throws
 /// StoreError.
 Handle open_untouched(const std::string& path);
@@ -57,11 +61,32 @@ struct Store::Database {
   Statement size{raw,
                  "SELECT 1 FROM file WHERE size=? AND size>=65536 AND deleted=0 AND path<>? "
                  "LIMIT 1"};
-  Statement manifest{raw, "SELECT blocks FROM manifest WHERE hash=? AND cut=?"};
-  Statement put_manifest{raw, "INSERT OR REPLACE INTO manifest VALUES(?,?,?)"};
+  Statement manifest{raw, "SELECT blocks, bases FROM manifest WHERE hash=? AND cut=?"};
+  Statement put_manifest{raw,
+                         "INSERT OR REPLACE INTO manifest(hash, cut, blocks, bases) "
+                         "VALUES(?,?,?,?)"};
   Statement drop_manifests{raw,
                            "DELETE FROM manifest WHERE hash NOT IN (SELECT hash FROM file WHERE "
                            "size>=65536 AND deleted=0)"};
+  Statement put_content{raw,
+                        "INSERT INTO content(hash, size, mtime) VALUES(?,?,?) "
+                        "ON CONFLICT(hash) DO UPDATE SET mtime=excluded.mtime, gone=0"};
+  Statement put_sketch{raw,
+                       "INSERT OR IGNORE INTO sketch "
+                       "SELECT ?, id FROM content WHERE hash=?"};
+  Statement has_sketch{raw, "SELECT 1 FROM content WHERE hash=?"};
+  Statement sketched{raw,
+                     "SELECT content FROM sketch WHERE block=? ORDER BY content DESC LIMIT 64"};
+  Statement basis{raw, "SELECT hash, size, mtime FROM content WHERE id=?"};
+  Statement unsketched{raw,
+                       "SELECT path FROM file WHERE size>=? AND size>=65536 AND deleted=0 "
+                       "AND hash IS NOT NULL AND hash NOT IN (SELECT hash FROM content)"};
+  Statement note_back{raw, "UPDATE content SET gone=0 WHERE gone<>0 AND " CONTENT_IS_HERE};
+  Statement note_gone{raw, "UPDATE content SET gone=? WHERE gone=0 AND NOT " CONTENT_IS_HERE};
+  Statement drop_sketches{raw,
+                          "DELETE FROM sketch WHERE content IN "
+                          "(SELECT id FROM content WHERE gone<>0 AND gone<=?)"};
+  Statement drop_contents{raw, "DELETE FROM content WHERE gone<>0 AND gone<=?"};
   Statement trace{raw, "SELECT version FROM trace WHERE hash=?"};
   Statement shard_traces{raw, "SELECT hash FROM trace WHERE hash BETWEEN ? AND ?"};
   Statement put_trace{raw, "INSERT OR REPLACE INTO trace VALUES(?,?)"};

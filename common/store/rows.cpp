@@ -112,6 +112,29 @@ std::vector<Entry> decode_wishes(std::string_view blob) {
   return wishes;
 }
 
+std::string encode_bases(const std::vector<Basis>& bases) {
+  std::string out;
+  for (const Basis& basis : bases) {
+    out.append(basis.hash.bytes.begin(), basis.hash.bytes.end());
+    append_number(out, basis.size);
+    append_number(out, static_cast<std::uint64_t>(basis.mtime_ns));
+  }
+  return out;
+}
+
+std::vector<Basis> decode_bases(std::string_view blob) {
+  constexpr std::size_t kBasisBytes = 48;
+  std::vector<Basis> bases;
+  for (; blob.size() >= kBasisBytes; blob.remove_prefix(kBasisBytes)) {
+    Basis& basis = bases.emplace_back();
+    std::copy_n(blob.begin(), 32, basis.hash.bytes.begin());
+    basis.size = read_number(blob.substr(32));
+    basis.mtime_ns = static_cast<std::int64_t>(read_number(blob.substr(40)));
+  }
+  if (!blob.empty()) throw_damaged("a manifest's bases are cut off");
+  return bases;
+}
+
 void bind_entry(Statement& statement, int first, const Entry& entry,
                 const std::string& version_blob) {
   statement.bind(first, entry.size);

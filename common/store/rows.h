@@ -30,6 +30,10 @@ std::string encode_wishes(const std::vector<Entry>& wishes);
 /// The wishes have no path: it is the ticket's.
 std::vector<Entry> decode_wishes(std::string_view blob);
 
+/// 48 bytes for each: hash, size, mtime, both big-endian.
+std::string encode_bases(const std::vector<Basis>& bases);
+std::vector<Basis> decode_bases(std::string_view blob);
+
 /// Binds size, mtime, mode, deleted, hash, version at `first` and after. `version_blob` must live
 /// until the statement is reset.
 void bind_entry(Statement& statement, int first, const Entry& entry,

@@ -73,6 +73,17 @@ constexpr const char* kTables7 = R"(
 ALTER TABLE ticket ADD COLUMN announced INTEGER NOT NULL DEFAULT 0;
 )";
 
+/// What version 8 has that version 7 had not: which contents are alike.
+constexpr const char* kTables8 = R"(
+ALTER TABLE manifest ADD COLUMN bases BLOB NOT NULL DEFAULT x'';
+CREATE TABLE content(
+  id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, size INTEGER NOT NULL,
+  mtime INTEGER NOT NULL, gone INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE sketch(
+  block INTEGER NOT NULL, content INTEGER NOT NULL, PRIMARY KEY(block, content)) WITHOUT ROWID;
+CREATE INDEX sketch_content ON sketch(content);
+)";
+
 /// From version 1, whose tickets had no shard.
 constexpr const char* kMoveTickets = R"(
 INSERT INTO ticket SELECT shard_of(path), path, id, size, mtime, mode, deleted, hash, version,
@@ -82,7 +93,7 @@ DROP TABLE ticket1;
 
 /// What each version adds to the one before.
 constexpr std::array kVersions = {kTables,  kTables2, kTables3, kTables4,
-                                  kTables5, kTables6, kTables7};
+                                  kTables5, kTables6, kTables7, kTables8};
 static_assert(kVersions.size() == kSchemaVersion);
 
 void bring_up(sqlite3* database, int from) {

@@ -50,41 +50,6 @@ std::optional<Record> Store::find(std::string_view path) {
   return find_trace(database_->trace, path);
 }
 
-std::vector<Record> Store::find_content(std::uint64_t size_bytes, const Sha256& hash) {
-  const std::lock_guard lock{mutex_};
-  std::vector<Record> out;
-  Query query{database_->content};
-  query->bind(1, size_bytes).bind_blob(2, hash.bytes);
-  while (query->step()) out.push_back(read_record(database_->content));
-  return out;
-}
-
-bool Store::has_size_besides(std::string_view path, std::uint64_t size_bytes) {
-  const std::lock_guard lock{mutex_};
-  Query query{database_->size};
-  query->bind(1, size_bytes).bind_blob(2, path);
-  return query->step();
-}
-
-std::optional<std::string> Store::find_manifest(const Sha256& hash, std::string_view cut) {
-  const std::lock_guard lock{mutex_};
-  Query query{database_->manifest};
-  query->bind_blob(1, hash.bytes).bind_text(2, cut);
-  if (!query->step()) return std::nullopt;
-  return std::string{query->blob(0)};
-}
-
-void Store::put_manifest(const Sha256& hash, std::string_view cut, std::string_view blocks) {
-  const std::lock_guard lock{mutex_};
-  database_->put_manifest.bind_blob(1, hash.bytes).bind_text(2, cut).bind_blob(3, blocks);
-  database_->put_manifest.run();
-}
-
-void Store::drop_manifests() {
-  const std::lock_guard lock{mutex_};
-  database_->drop_manifests.run();
-}
-
 void Store::for_each_trace(std::size_t shard, const std::function<void(std::uint64_t hash)>& emit) {
   const std::lock_guard lock{mutex_};
   Query query{database_->shard_traces};

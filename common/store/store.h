@@ -98,11 +98,19 @@ class Store {
   /// Whether there is a live record of a file of that size, of at least kContentBytes, at another
   /// path.
   bool has_size_besides(std::string_view path, std::uint64_t size_bytes);
-  /// The blocks of a content, as they were stored; nothing where it is not known by that rule.
-  std::optional<std::string> find_manifest(const Sha256& hash, std::string_view cut);
-  void put_manifest(const Sha256& hash, std::string_view cut, std::string_view blocks);
-  /// Those of contents that no file has any more.
-  void drop_manifests();
+  /// As it was stored; nothing where the content is not known by that rule.
+  std::optional<Manifest> find_manifest(const Sha256& hash, std::string_view cut);
+  void put_manifest(const Sha256& hash, std::string_view cut, const Manifest& manifest);
+  bool has_sketch(const Sha256& hash);
+  /// `sketch` (share/cut.h) may be empty.
+  void put_sketch(const Basis& content, const std::vector<std::uint64_t>& sketch);
+  /// Contents whose sketches have a block of this one, the likeliest first; at most kMostBases.
+  std::vector<Basis> find_bases(const std::vector<std::uint64_t>& sketch);
+  /// Of live records of files of at least `least_bytes` (kContentBytes or more) those without.
+  std::vector<std::string> unsketched(std::uint64_t least_bytes);
+  /// What is known of contents that no file has any more; their sketches `keep_s` seconds after
+  /// this was first noticed.
+  void drop_contents(std::uint64_t now_s, std::uint64_t keep_s);
   /// path_hash() of each path of a shard that has a trace.
   void for_each_trace(std::size_t shard, const std::function<void(std::uint64_t hash)>& emit);
   /// The last of our changes that all peers have stored; 0 where there is no peer.

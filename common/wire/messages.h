@@ -106,6 +106,7 @@ struct Reply {
   std::uint64_t blocks = 0;  ///< manifest: how many the file has
   std::uint64_t first = 0;   ///< manifest: index of the first one in the data
   std::string cut;           ///< manifest: name of the cut rule; empty: this is no manifest
+  std::vector<Basis> bases;       ///< manifest: at most kMostBases
   std::uint64_t block_bytes = 0;  ///< have: of each block in the bitmap; 0: this is no have
 };
 

@@ -28,6 +28,19 @@ void put_rejected(JsonWriter& writer, const std::vector<Rejected>& rejected,
   writer.EndArray();
 }
 
+void put_bases(JsonWriter& writer, const std::vector<Basis>& bases) {
+  put_key(writer, "bases");
+  writer.StartArray();
+  for (const Basis& basis : bases) {
+    writer.StartObject();
+    put_text(writer, "hash", to_text(basis.hash));
+    put_unsigned(writer, "size", basis.size);
+    put_signed(writer, "mtime", basis.mtime_ns);
+    writer.EndObject();
+  }
+  writer.EndArray();
+}
+
 void put_file_fields(JsonWriter& writer, const Reply& reply) {
   if (reply.entry) return;  // part:entry says no more than that
   if (reply.hash) put_text(writer, "hash", to_text(*reply.hash));
@@ -42,6 +55,7 @@ void put_file_fields(JsonWriter& writer, const Reply& reply) {
     put_unsigned(writer, "blocks", reply.blocks);
     put_unsigned(writer, "first", reply.first);
     put_text(writer, "cut", reply.cut);
+    if (!reply.bases.empty()) put_bases(writer, reply.bases);
   }
   if (reply.encoding != Encoding::identity) put_encoding(writer, reply.encoding, reply.raw_size);
 }
@@ -83,6 +97,20 @@ void take_rejected(Fields& fields, Reply& reply) {
   }
 }
 
+/// They are a hint: what is no basis is passed over.
+void take_bases(Fields& fields, Reply& reply) {
+  const auto* list = fields.array("bases");
+  if (list == nullptr) return;
+  for (const auto& item : list->GetArray()) {
+    if (reply.bases.size() >= kMostBases || !item.IsObject()) break;
+    Fields inner{item};
+    const auto hash = inner.parsed("hash", "64 lower-case hex digits", parse_sha256);
+    const auto size = inner.number("size");
+    const auto mtime_ns = inner.integer("mtime");
+    if (hash && size && mtime_ns) reply.bases.push_back({*hash, *size, *mtime_ns});
+  }
+}
+
 void take_file_fields(Fields& fields, Reply& reply) {
   reply.offset = fields.number("offset").value_or(0);
   reply.size = fields.number("size").value_or(0);
@@ -92,6 +120,7 @@ void take_file_fields(Fields& fields, Reply& reply) {
   reply.blocks = fields.number("blocks").value_or(0);
   reply.first = fields.number("first").value_or(0);
   reply.cut = fields.text("cut").value_or("");
+  take_bases(fields, reply);
   reply.block_bytes = fields.number("block").value_or(0);
 }
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "common/share/cut.h"
 #include "common/share/share.h"
 #include "common/store/store.h"
 #include "tests/integration/nodes.h"
@@ -38,6 +39,12 @@ void forge(Node& node, const std::string& path, const std::string& content) {
   lefting::store::Transaction transaction{store};
   REQUIRE(transaction.put_record(record, record.sequence));
   transaction.commit();
+}
+
+/// Of the largest file too.
+bool has_sketches(const Node& node) {
+  lefting::store::Store store{store_of(node), lefting::store::Access::read};
+  return store.unsketched(lefting::share::kWorthSketching).empty();
 }
 
 constexpr std::size_t kBytes = 3u << 20;
@@ -131,6 +138,48 @@ TEST_CASE_FIXTURE(Pair,
     REQUIRE(eventually([&] { return b.holds("large", content); }));
     CHECK(received(b) - before <= 2u << 20);
   }
+}
+
+TEST_CASE_FIXTURE(Pair,
+                  "content: of what is like another file only that is fetched which differs") {
+  constexpr std::uint64_t kLittle = 2u << 20;
+  std::string content = random_bytes(20u << 20, 3);
+  a.write("large", content);
+  REQUIRE(eventually([&] { return b.holds("large", content) && has_sketches(b); }));
+  Node* writer = &a;
+  Node* reader = &b;
+  std::string path = "d/alike";
+  SUBCASE("changed in place") { content.replace(9'000'000, 1000, std::string(1000, 'x')); }
+  SUBCASE("inserted at the front") { content.insert(0, random_bytes(900'000, 4)); }
+  SUBCASE("cut short") { content.resize(content.size() - 3'000'000); }
+  SUBCASE("made longer") { content += random_bytes(900'000, 4); }
+  SUBCASE("where that was received") {
+    std::swap(writer, reader);
+    content.insert(10'000'000, random_bytes(900'000, 4));
+  }
+  SUBCASE("where the other is gone") {
+    fs::rename(a.share("large"), a.share("../large"));
+    REQUIRE(eventually([&] { return !b.exists("large"); }));
+    content.insert(5'000'000, "more");
+  }
+  SUBCASE("where the other's sketch has to be made first") {
+    a.stop();
+    run_sql(a, "DELETE FROM sketch; DELETE FROM content");
+    a.start({b.spec()});
+    REQUIRE(eventually([&] { return has_sketches(a); }));
+    content.insert(5'000'000, "more");
+  }
+  SUBCASE("in the other's place by now another stands") {
+    b.stop();
+    a.write("large", random_bytes(20u << 20, 5));
+    content.insert(5'000'000, "more");
+    b.start({a.spec()});
+    REQUIRE(eventually([&] { return b.tree() == a.tree(); }));
+  }
+  const std::uint64_t before = received(*reader);
+  writer->write(path, content);
+  REQUIRE(eventually([&] { return reader->holds(path, content); }));
+  CHECK(received(*reader) - before <= kLittle);
 }
 
 TEST_CASE_FIXTURE(Pair,

@@ -27,6 +27,10 @@ class HoldingPeer {
       const std::string operation = json["operation"].GetString();
       if (operation == "hello") return peer.hello_reply(list);
       if (operation == "news") return raw_frame(R"({"reply":"news","status":"ok"})");
+      if (json.HasMember("part")) {
+        return raw_frame(
+            R"({"reply":"get_file","status":"error","error":"not_found","message":"not cut"})");
+      }
       const std::size_t offset = json.HasMember("offset") ? json["offset"].GetUint64() : 0;
       std::unique_lock lock{mutex_};
       if (offset / kMiB >= given_ && !changed_.wait_for(lock, Seconds{20}, [&] { return open_; })) {

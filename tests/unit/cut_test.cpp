@@ -3,24 +3,23 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <fstream>
+#include <iterator>
 #include <random>
 #include <set>
 
 #include "common/base/unique_fd.h"
+#include "tests/unit/noise.h"
 #include "tests/unit/temp_folder.h"
 
 using namespace lefting;
 using namespace lefting::share;
 
-namespace {
+using test::noise;
 
-std::string noise(std::size_t size, unsigned seed) {
-  std::mt19937_64 random{seed};
-  std::string out(size, '\0');
-  for (char& byte : out) byte = static_cast<char>(random());
-  return out;
-}
+namespace {
 
 std::vector<Block> cut(const std::string& content, std::size_t threads) {
   const test::TempFolder folder;
@@ -130,4 +129,62 @@ TEST_CASE("encode_blocks: decode_blocks gives the same; what are no blocks is re
   CHECK_FALSE(decode_blocks(bytes.substr(1)));
   CHECK_FALSE(decode_blocks(std::string(20, '\0')));
   CHECK(decode_blocks("")->empty());
+}
+
+namespace {
+
+Sketch sketch(const std::string& content) {
+  const test::TempFolder folder;
+  std::ofstream{folder / "f", std::ios::binary} << content;
+  const UniqueFd fd{::open((folder / "f").c_str(), O_RDONLY | O_CLOEXEC)};
+  auto made = sketch_file(fd.get(), content.size(), [] { return true; });
+  REQUIRE(made.ok());
+  CHECK(std::ranges::is_sorted(made.value()));
+  return made.take();
+}
+
+std::size_t in_common(const Sketch& one, const Sketch& other) {
+  Sketch both;
+  std::ranges::set_intersection(one, other, std::back_inserter(both));
+  return both.size();
+}
+
+}  // namespace
+
+TEST_CASE("sketch_file: what is changed, cut out or put in keeps most of it") {
+  const std::string content = noise(20u << 20, 7);
+  const Sketch whole = sketch(content);
+  CHECK(whole.size() == 8);  // two windows
+  CHECK(sketch(content) == whole);
+  CHECK(in_common(sketch(noise(20u << 20, 8)), whole) == 0);
+  std::string changed = content;
+  SUBCASE("changed in the middle") {
+    changed.replace(10u << 20, 1u << 20, noise(1u << 20, 9));
+    CHECK(sketch(changed) == whole);
+    return;
+  }
+  SUBCASE("put in at the front") { changed.insert(0, noise(300'000, 9)); }
+  SUBCASE("much put in at the front") { changed.insert(0, noise(30u << 20, 9)); }
+  SUBCASE("cut out at the front") { changed.erase(0, 500'000); }
+  SUBCASE("appended") { changed += noise(17u << 20, 9); }
+  SUBCASE("another beginning and end") {
+    changed.replace(0, 1'000'000, noise(1'000'000, 9));
+    changed.replace(changed.size() - 1'000'000, 1'000'000, noise(1'000'000, 10));
+  }
+  CHECK(in_common(sketch(changed), whole) >= 2);
+}
+
+TEST_CASE("sketch_file: zeros are like nothing; a file that ends too early can't be sketched") {
+  CHECK(sketch(std::string(20u << 20, '\0')).empty());
+  CHECK(sketch("").empty());
+  CHECK(sketch(noise(100'000, 1)).size() == 1);
+  const test::TempFolder folder;
+  std::ofstream{folder / "f", std::ios::binary} << noise(5u << 20, 1);
+  const UniqueFd fd{::open((folder / "f").c_str(), O_RDONLY | O_CLOEXEC)};
+  const auto early = sketch_file(fd.get(), 20u << 20, [] { return true; });
+  REQUIRE_FALSE(early.ok());
+  CHECK(early.error().code.value() == EIO);
+  const auto ended = sketch_file(fd.get(), 5u << 20, [] { return false; });
+  REQUIRE_FALSE(ended.ok());
+  CHECK(ended.error().code.value() == ECANCELED);
 }

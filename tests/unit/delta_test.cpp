@@ -8,6 +8,7 @@
 #include <random>
 
 #include "common/base/unique_fd.h"
+#include "tests/unit/noise.h"
 #include "tests/unit/temp_folder.h"
 
 using namespace lefting;
@@ -15,18 +16,13 @@ using downloader::Delta;
 using downloader::plan_delta;
 using downloader::plan_in_place;
 
+using test::noise;
+
 namespace {
 
 share::Block block(std::uint32_t length, std::uint8_t content) {
   share::Block out{length, {}};
   out.hash.fill(content);
-  return out;
-}
-
-std::string noise(std::size_t size, unsigned seed) {
-  std::mt19937_64 random{seed};
-  std::string out(size, '\0');
-  for (char& byte : out) byte = static_cast<char>(random());
   return out;
 }
 

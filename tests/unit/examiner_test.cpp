@@ -11,6 +11,7 @@
 #include "common/sync/announcement.h"
 #include "common/sync/version.h"
 #include "tests/unit/instance_fixture.h"
+#include "tests/unit/noise.h"
 
 using namespace lefting;
 using scanner::Deletions;
@@ -51,6 +52,17 @@ class Fixture : public test::InstanceFixture {
       pollfd done{.fd = examiner.large_files().fd(), .events = POLLIN, .revents = 0};
       REQUIRE(poll_fds({&done, 1}, 10'000) == 1);
       CHECK(examiner.large_files().take_done() == std::vector<std::string>{path});
+    }
+  }
+  /// Until what is announced is being hashed.
+  void look_until_announced(const std::string& path) {
+    const std::size_t before = announced.size();
+    while (announced.size() == before) {
+      REQUIRE(examiner.look({path}, moves)[0].outcome == Outcome::hashing);
+      if (announced.size() != before) return;
+      pollfd done{.fd = examiner.large_files().fd(), .events = POLLIN, .revents = 0};
+      REQUIRE(poll_fds({&done, 1}, 10'000) == 1);
+      examiner.large_files().take_done();
     }
   }
   void be_online() {
@@ -257,7 +269,7 @@ TEST_CASE_FIXTURE(Fixture, "examiner: a large new file is announced as what is r
   }
   SUBCASE("nor what has changed while it was read the last time") {
     write("other", content + "y");
-    CHECK(examiner.look({"other"}, moves)[0].outcome == Outcome::hashing);
+    look_until_announced("other");
     CHECK(announced.size() == 2);
     std::ofstream{at("other"), std::ios::app} << "z";
     while (examine("other") == Outcome::restless) {
@@ -286,6 +298,33 @@ TEST_CASE_FIXTURE(Fixture, "examiner: a new version is cut, then announced, then
   CHECK(instance->store.find_manifest(*recorded.hash, share::kCutRule) == blocks);
   recorded.hash.reset();
   CHECK(announced[0] == recorded);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "examiner: what is alike is cut before it is announced, and says of what") {
+  std::string content = test::noise(17u << 20, 1);
+  write("large", content);
+  CHECK(examine("large") == Outcome::written);
+  const Entry basis = instance->dictionary.find("large")->entry;
+  const std::vector<Basis> bases = {{*basis.hash, basis.size, basis.mtime_ns}};
+  content.replace(9'000'000, 4, "new!");
+  SUBCASE("of another size") {
+    content += "longer";
+    be_online();
+  }
+  SUBCASE("of the same size it isn't announced") {}
+  write("alike", content);
+  CHECK(examine("alike") == Outcome::written);
+  const Entry alike = instance->dictionary.find("alike")->entry;
+  CHECK(announced.size() == (alike.size == basis.size ? 0 : 1));
+  const auto manifest = instance->store.find_manifest(*alike.hash, share::kCutRule);
+  REQUIRE(manifest.has_value());
+  CHECK(manifest->bases == bases);
+  CHECK_FALSE(instance->store.find_manifest(*basis.hash, share::kCutRule).has_value());
+  if (announced.empty()) return;
+  const auto early = instance->store.find_manifest(
+      sync::announced_content("alike", sync::stamp_counter(alike.version)), share::kCutRule);
+  CHECK(early == manifest);
 }
 
 TEST_CASE_FIXTURE(Fixture,

@@ -59,11 +59,13 @@ TEST_CASE("decode_reply: blocks, manifests and entries come back the same") {
   manifest.blocks = 123;
   manifest.first = 100;
   manifest.cut = "gear-1";
+  manifest.bases = {{Sha256{{7}}, 5, -5}, {Sha256{}, std::uint64_t{1} << 40, 9}};
   const auto blocks = decode_reply(encode_reply(manifest));
   REQUIRE(blocks.ok());
   CHECK(blocks.value().blocks == 123);
   CHECK(blocks.value().first == 100);
   CHECK(blocks.value().cut == "gear-1");
+  CHECK(blocks.value().bases == manifest.bases);
 
   Reply entry;
   entry.operation = "get_file";
@@ -71,6 +73,27 @@ TEST_CASE("decode_reply: blocks, manifests and entries come back the same") {
   const auto what = decode_reply(encode_reply(entry));
   REQUIRE(what.ok());
   CHECK(what.value().entry == entry.entry);
+}
+
+TEST_CASE("decode_reply: what is no basis is passed over, and so are all beyond the fourth") {
+  const auto bases = [](const std::string& list) {
+    const auto reply =
+        decode_reply(R"({"reply":"get_file","status":"ok","cut":"c","bases":)" + list + "}");
+    REQUIRE(reply.ok());
+    return reply.value().bases;
+  };
+  const std::string good = R"({"size":3,"mtime":-4,"hash":")" + to_text(Sha256{{1}}) + R"("})";
+  CHECK(bases("[" + good + "]") == std::vector<Basis>{{Sha256{{1}}, 3, -4}});
+  for (const char* bad :
+       {"{}", "{\"size\":3}", R"({"size":-1,"mtime":1,"hash":"00"})", R"({"hash":7})"}) {
+    CAPTURE(bad);
+    CHECK(bases("[" + std::string{bad} + "," + good + "]").size() == 1);
+  }
+  CHECK(bases("[1," + good + "]").empty());
+  CHECK(bases("[" + good + "," + good + "," + good + "," + good + "," + good + "]").size() ==
+        kMostBases);
+  CHECK(bases("null").empty());
+  CHECK_FALSE(decode_reply(R"({"reply":"get_file","status":"ok","cut":"c","bases":3})").ok());
 }
 
 TEST_CASE("decode_reply: every error code comes back, with what belongs to it") {
