@@ -22,7 +22,7 @@ import limits
 import peers
 import scenarios
 
-ORDER = ["bulk", "delta-inplace", "delta-insert", "rename", "many-small", "latency", "rescan", "idle", "restart", "fan-out"]
+ORDER = ["bulk", "delta-inplace", "delta-insert", "delta-other", "rename", "many-small", "latency", "rescan", "idle", "restart", "fan-out"]
 # The limit that stands beside a scenario's time.
 LIMIT = {"bulk": "tcp-copy", "restart": "tcp-copy", "many-small": "cp-tree", "rescan": "find"}
 
