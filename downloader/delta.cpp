@@ -1,9 +1,9 @@
 #include "downloader/delta.h"
 
 #include <algorithm>
-#include <cstring>
 #include <iterator>
-#include <unordered_map>
+#include <numeric>
+#include <tuple>
 
 #include "common/base/os.h"
 
@@ -15,12 +15,32 @@ constexpr std::uint64_t kMostRequest = 1u << 20;
 /// Where so much in a row is at another place, or at none, it is worth looking for.
 constexpr std::uint64_t kMostInARow = 4u << 20;
 
-struct HashOfBlock {
-  std::size_t operator()(const share::BlockHash& hash) const {
-    std::size_t out = 0;
-    std::memcpy(&out, hash.data(), sizeof out);
-    return out;
+/// The blocks of an old file by their hashes. 12 bytes a block: a hash table would have some 70,
+/// and 1 TiB has four million blocks.
+class OldBlocks {
+ public:
+  explicit OldBlocks(std::span<const share::Block> blocks)
+      : blocks_{blocks}, offsets_(blocks.size()), by_hash_(blocks.size()) {
+    std::uint64_t at = 0;
+    for (std::size_t i = 0; i < blocks.size(); at += blocks[i++].length) offsets_[i] = at;
+    std::iota(by_hash_.begin(), by_hash_.end(), std::uint32_t{0});
+    std::ranges::sort(by_hash_, [&](std::uint32_t one, std::uint32_t other) {
+      return std::tie(blocks[one].hash, one) < std::tie(blocks[other].hash, other);
+    });
   }
+
+  /// Where the first one like it begins.
+  std::optional<std::uint64_t> find(const share::Block& block) const {
+    const auto at = std::ranges::lower_bound(by_hash_, block.hash, {},
+                                             [&](std::uint32_t i) { return blocks_[i].hash; });
+    if (at == by_hash_.end() || !(blocks_[*at] == block)) return std::nullopt;
+    return offsets_[*at];
+  }
+
+ private:
+  std::span<const share::Block> blocks_;
+  std::vector<std::uint64_t> offsets_;
+  std::vector<std::uint32_t> by_hash_;
 };
 
 void add_missing(std::vector<Delta::Missing>& missing, std::uint64_t offset, std::uint64_t length) {
@@ -52,6 +72,33 @@ std::uint64_t Delta::missing_bytes() const {
   return bytes;
 }
 
+void Delta::leave_out(const std::vector<std::uint8_t>& done, std::uint64_t block_bytes) {
+  std::vector<Missing> rest;
+  for (const Missing& one : missing) {
+    const std::uint64_t end = one.offset + one.length;
+    for (std::uint64_t at = one.offset; at < end;) {
+      const std::uint64_t block = at / block_bytes;
+      const std::uint64_t to = std::min(end, (block + 1) * block_bytes);
+      if (!has_bit(done, block)) add_missing(rest, at, to - at);
+      at = to;
+    }
+  }
+  missing = std::move(rest);
+}
+
+std::vector<std::uint64_t> Delta::note_piece(const Missing& piece, std::uint64_t size_bytes) {
+  ++fetched;
+  if (piece.offset != came_to) came_from = piece.offset;
+  came_to = piece.offset + piece.length;
+  const std::uint64_t bytes = block_bytes(size_bytes);
+  std::vector<std::uint64_t> whole;
+  std::uint64_t block = std::max((came_from + bytes - 1) / bytes, piece.offset / bytes);
+  for (; block * bytes < came_to; ++block) {
+    if (std::min((block + 1) * bytes, size_bytes) <= came_to) whole.push_back(block);
+  }
+  return whole;
+}
+
 std::uint64_t Delta::end_of_missing(std::uint64_t offset, std::uint64_t size_bytes) const {
   const auto next = std::ranges::upper_bound(runs, offset, {}, &Run::to);
   const bool is_in_run =
@@ -62,25 +109,14 @@ std::uint64_t Delta::end_of_missing(std::uint64_t offset, std::uint64_t size_byt
 
 std::optional<Delta> plan_delta(std::span<const share::Block> old_blocks,
                                 std::span<const share::Block> new_blocks) {
-  struct Place {
-    std::uint64_t offset = 0;
-    std::uint32_t length = 0;
-  };
-  std::unordered_map<share::BlockHash, Place, HashOfBlock> places;
-  places.reserve(old_blocks.size());
-  std::uint64_t at = 0;
-  for (const share::Block& block : old_blocks) {
-    places.try_emplace(block.hash, Place{at, block.length});
-    at += block.length;
-  }
+  const OldBlocks old{old_blocks};
   Delta delta;
-  at = 0;
+  std::uint64_t at = 0;
   for (const share::Block& block : new_blocks) {
-    const auto place = places.find(block.hash);
-    if (place == places.end() || place->second.length != block.length) {
-      add_missing(delta.missing, at, block.length);
+    if (const auto from = old.find(block)) {
+      add_run(delta.runs, *from, at, block.length);
     } else {
-      add_run(delta.runs, place->second.offset, at, block.length);
+      add_missing(delta.missing, at, block.length);
     }
     at += block.length;
   }

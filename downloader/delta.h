@@ -34,12 +34,19 @@ struct Delta {
   std::vector<Missing> missing;  ///< by `offset`
   std::size_t fetched = 0;       ///< so many of `missing`, in their order, are in the partial file
   bool copied = false;           ///< `runs` are in it too
+  /// What came last, without a gap: the file's bytes from `came_from` to `came_to`.
+  std::uint64_t came_from = 0;
+  std::uint64_t came_to = 0;
   UniqueFd old_file;
   std::string from;   ///< its path
   Manifest manifest;  ///< of the new version
 
   bool has_all() const { return fetched == missing.size(); }
   std::uint64_t missing_bytes() const;
+  /// What is missing in blocks that are in the partial file already (bit B of `done`) is not.
+  void leave_out(const std::vector<std::uint8_t>& done, std::uint64_t block_bytes);
+  /// The piece has come. Returns which of the file's blocks are whole by it.
+  std::vector<std::uint64_t> note_piece(const Missing& piece, std::uint64_t size_bytes);
   /// Where what has been fetched, or is to be, ends that begins at `offset`; else `offset`.
   std::uint64_t end_of_missing(std::uint64_t offset, std::uint64_t size_bytes) const;
 };

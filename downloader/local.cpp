@@ -60,8 +60,7 @@ bool Worksite::may_be_here(const Job& job) const {
 bool Worksite::wants_delta(const Job& job) const {
   const bool can_prove = job.wanted().hash || job.awaits_hash();
   const bool may_have_some = has_old_version(job) || job.wanted().size >= share::kWorthSketching;
-  return can_prove && may_have_some && !job.no_delta && job.blocks > 1 && job.partial &&
-         !job.partial->resumed() && job.frontier == 0;
+  return can_prove && may_have_some && !job.no_delta && job.blocks > 1 && job.partial;
 }
 
 void Worksite::begin_delta(Job& job, Manifest manifest) {
@@ -80,6 +79,7 @@ void Worksite::begin_delta(Job& job, Manifest manifest) {
                          delta->runs[0].from == 0 && old.size == size && old.path == job.path();
     if (is_same && job.awaits_hash()) return;
     job.delta = std::move(delta);
+    job.delta->leave_out(job.done, block_bytes(size));
     job.delta->old_file = std::move(old.fd);
     job.delta->from = std::move(old.path);
     job.delta->manifest = std::move(manifest);

@@ -54,22 +54,31 @@ Result<std::uint64_t> Worksite::note_block(Job& job, const ContentWriter::Piece&
   const std::uint64_t size = job.wanted().size;
   const std::uint64_t block = piece.offset / block_bytes(size);
   instance_.traffic().received.fetch_add(piece.length, std::memory_order_relaxed);
+  if (auto noted = mark_block(job, block); !noted) return noted.error();
+  return std::min(size, job.frontier * block_bytes(size));
+}
+
+Status Worksite::mark_block(Job& job, std::uint64_t block) {
+  const std::uint64_t size = job.wanted().size;
   set_bit(job.done, block);
   while (job.frontier < job.blocks && job.has(job.frontier)) ++job.frontier;
   if (!instance_.tickets.mark_done(job.path(), job.id(), block, 1)) {
     return os_error(ECANCELED, "fetch", job.path());
   }
-  job.unsaved_bytes += piece.length;
+  job.unsaved_bytes += std::min(block_bytes(size), size - block * block_bytes(size));
   if (job.unsaved_bytes >= save_interval(size)) save_done(job);
-  return std::min(size, job.frontier * block_bytes(size));
+  return {};
 }
 
 Result<std::uint64_t> Worksite::note_delta(Job& job, const ContentWriter::Piece& piece) {
   Delta& delta = *job.delta;
   const bool is_old = delta.has_all();  // the old version's bytes come last
   if (!is_old) {
-    ++delta.fetched;
     instance_.traffic().received.fetch_add(piece.length, std::memory_order_relaxed);
+    for (const std::uint64_t block :
+         delta.note_piece({piece.offset, piece.length}, job.wanted().size)) {
+      if (auto noted = mark_block(job, block); !noted) return noted.error();
+    }
   }
   const auto now = instance_.tickets.find(job.path());
   if (!now || now->ticket.id != job.id()) return os_error(ECANCELED, "fetch", job.path());

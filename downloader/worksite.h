@@ -89,9 +89,10 @@ class Worksite {
   /// Notes what has been written: on the ticket, and from time to time in the store. By the thread
   /// of the job's writer (ContentWriter::Note). Errors: ECANCELED: the ticket is another by now.
   Result<std::uint64_t> note_block(Job& job, const ContentWriter::Piece& piece);
-  /// The same of what an old version lacks, and then of what it has: nothing is noted, so that
-  /// after a death the delta is made anew.
+  /// The same of what an old file lacks, where a block of the ticket came as a whole; of what it
+  /// has nothing is noted: after a death that is copied anew.
   Result<std::uint64_t> note_delta(Job& job, const ContentWriter::Piece& piece);
+  Status mark_block(Job& job, std::uint64_t block);
   void finish(Job& job);
   /// A file that is here, of which another can be made.
   struct OldFile {

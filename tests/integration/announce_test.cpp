@@ -1,6 +1,5 @@
 // Large files are fetched while their source still hashes them.
 #include <doctest/doctest.h>
-#include <fcntl.h>
 
 #include <atomic>
 #include <filesystem>
@@ -8,8 +7,6 @@
 #include <set>
 
 #include "common/base/clock.h"
-#include "common/base/unique_fd.h"
-#include "common/share/cut.h"
 #include "tests/integration/node.h"
 #include "tests/integration/raw_peer.h"
 
@@ -97,10 +94,7 @@ struct NewVersion {
         CHECK(request.HasMember("stamp") != request.HasMember("hash"));
         ++manifests;
         if (manifest.empty()) return source.error("not_found");
-        return raw_frame(R"({"reply":"get_file","status":"ok","cut":"gear-64k-256k-1m","first":0,)"
-                         R"("blocks":)" +
-                             std::to_string(manifest.size() / 20) + "}",
-                         manifest);
+        return manifest_reply(manifest);
       }
       if (part == "entry") {
         if (!hashes) return source.error("busy");
@@ -130,15 +124,6 @@ struct NewVersion {
     REQUIRE(connection.receive().has_value());
   }
 };
-
-/// The blocks of a content, as a manifest has them.
-std::string blocks_of(const std::string& content) {
-  const TempFolder folder;
-  std::ofstream{folder / "f", std::ios::binary} << content;
-  const lefting::UniqueFd fd{::open((folder / "f").c_str(), O_RDONLY | O_CLOEXEC)};
-  const auto cut = lefting::share::cut_file(fd.get(), content.size(), 1, [] { return true; });
-  return lefting::share::encode_blocks(cut.value());
-}
 
 bool waits(Node& node, const std::string& word) {
   const auto dump = node.dump();

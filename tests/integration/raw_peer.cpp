@@ -1,6 +1,7 @@
 #include "tests/integration/raw_peer.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <openssl/evp.h>
 #include <poll.h>
@@ -8,10 +9,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <fstream>
 #include <list>
 #include <stdexcept>
 
 #include "common/base/os.h"
+#include "common/share/cut.h"
+#include "tests/unit/temp_folder.h"
 
 namespace lefting::test {
 
@@ -209,6 +213,21 @@ std::string sha256(const std::string& content) {
     out += "0123456789abcdef"[byte & 15];
   }
   return out;
+}
+
+std::string blocks_of(const std::string& content) {
+  const TempFolder folder;
+  std::ofstream{folder / "f", std::ios::binary} << content;
+  const UniqueFd fd{::open((folder / "f").c_str(), O_RDONLY | O_CLOEXEC)};
+  const auto cut = share::cut_file(fd.get(), content.size(), 1, [] { return true; });
+  return share::encode_blocks(cut.value());
+}
+
+std::string manifest_reply(const std::string& blocks) {
+  return raw_frame(fmt::format(R"({{"reply":"get_file","status":"ok","cut":"{}","first":0,)"
+                               R"("blocks":{}}})",
+                               share::kCutRule, blocks.size() / share::kEncodedBlock),
+                   blocks);
 }
 
 std::string raw_entry(const std::string& path, std::uint64_t size, std::int64_t mtime_ns,

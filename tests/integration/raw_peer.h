@@ -81,6 +81,9 @@ class RawPeer {
 
 /// SHA-256 as an entry has it.
 std::string sha256(const std::string& content);
+/// The blocks of a content, as a manifest has them; and the manifest.
+std::string blocks_of(const std::string& content);
+std::string manifest_reply(const std::string& blocks);
 
 /// An entry for a list. `more`: further fields, each with a leading comma.
 std::string raw_entry(const std::string& path, std::uint64_t size, std::int64_t mtime_ns,

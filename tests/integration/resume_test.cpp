@@ -19,14 +19,20 @@ constexpr std::size_t kMiB = 1u << 20;
 class HoldingPeer {
  public:
   HoldingPeer(std::size_t blocks, std::size_t given)
-      : content_{random_bytes(blocks * kMiB, 77)}, given_{given} {
+      : HoldingPeer{random_bytes(blocks * kMiB, 77), given, 5} {}
+  /// `manifest`  empty: it has none
+  HoldingPeer(std::string content, std::size_t given, std::int64_t mtime,
+              const std::string& manifest = "")
+      : content_{std::move(content)}, given_{given} {
     const std::string list =
-        "[" + raw_entry("big", content_.size(), 5, R"(,"hash":")" + sha256(content_) + "\"") + "]";
-    peer.answer_with([this, list](const RawFrame& frame) -> std::optional<std::string> {
+        "[" + raw_entry("big", content_.size(), mtime, R"(,"hash":")" + sha256(content_) + "\"") +
+        "]";
+    peer.answer_with([this, list, manifest](const RawFrame& frame) -> std::optional<std::string> {
       const auto json = frame.json();
       const std::string operation = json["operation"].GetString();
       if (operation == "hello") return peer.hello_reply(list);
       if (operation == "news") return raw_frame(R"({"reply":"news","status":"ok"})");
+      if (json.HasMember("part") && !manifest.empty()) return manifest_reply(manifest);
       if (json.HasMember("part")) {
         return raw_frame(
             R"({"reply":"get_file","status":"error","error":"not_found","message":"not cut"})");
@@ -102,6 +108,31 @@ TEST_CASE(
   CHECK(eventually([&] { return node.exists("big"); }));
   CHECK(node.read("big") == source.content());
   for (const std::size_t block : source.asked_after_opening()) CHECK(block >= 10);
+}
+
+TEST_CASE("resume: after a death what the old version lacked and has come is not asked for again") {
+  const std::string old = random_bytes(20 * kMiB, 1);
+  std::string content = old;
+  content.replace(4 * kMiB, 12 * kMiB, random_bytes(12 * kMiB, 2));
+  HoldingPeer source{content, 11, 4'000'000'000'000'000'000, blocks_of(content)};
+  Node node{true};
+  node.write("big", old);
+  node.start({source.peer.address()});
+  // The first piece begins somewhere before the fourth block, the last one before the eleventh.
+  REQUIRE(eventually([&] { return done_bytes(node) == 7 * kMiB; }));
+  SUBCASE("the downloader's") {
+    send_signal(node.role_pid("downloader"), SIGKILL);
+    source.open();
+  }
+  SUBCASE("the whole instance's") {
+    node.kill_all();
+    source.open();
+    node.start({source.peer.address()});
+  }
+  CHECK(eventually([&] { return node.holds("big", content); }));
+  const auto asked = source.asked_after_opening();
+  CHECK(asked.contains(15));
+  for (const std::size_t block : asked) CHECK((block == 3 || (block >= 10 && block < 17)));
 }
 
 TEST_CASE("resume: a partial file that was tampered with is noticed and fetched anew") {

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <random>
 
 #include "common/base/unique_fd.h"
 #include "tests/unit/noise.h"
@@ -52,12 +51,6 @@ std::optional<Delta> in_place(const std::string& before, const std::string& afte
   return delta.take();
 }
 
-std::uint64_t missing_bytes(const Delta& delta) {
-  std::uint64_t bytes = 0;
-  for (const Delta::Missing& one : delta.missing) bytes += one.length;
-  return bytes;
-}
-
 }  // namespace
 
 TEST_CASE("plan_in_place: what is changed where it stands, or appended, is missing") {
@@ -73,22 +66,22 @@ TEST_CASE("plan_in_place: what is changed where it stands, or appended, is missi
     for (const std::size_t at : {0u, 7'000'000u, 19'999'999u}) after[at] ^= 1;
     const auto delta = in_place(before, after);
     REQUIRE(delta);
-    CHECK(missing_bytes(*delta) < 3'200'000);
+    CHECK(delta->missing_bytes() < 3'200'000);
     for (const Delta::Run& run : delta->runs) CHECK(run.from == run.to);
     // What is missing and what is there make up the whole.
-    std::uint64_t bytes = missing_bytes(*delta);
+    std::uint64_t bytes = delta->missing_bytes();
     for (const Delta::Run& run : delta->runs) bytes += run.length;
     CHECK(bytes == after.size());
   }
   SUBCASE("appended") {
     const auto delta = in_place(before, before + noise(9'000'000, 2));
     REQUIRE(delta);
-    CHECK(missing_bytes(*delta) < 10'100'000);
+    CHECK(delta->missing_bytes() < 10'100'000);
   }
   SUBCASE("cut off") {
     const auto delta = in_place(before, before.substr(0, 11'000'000));
     REQUIRE(delta);
-    CHECK(missing_bytes(*delta) < 1'100'000);
+    CHECK(delta->missing_bytes() < 1'100'000);
   }
 }
 
@@ -113,6 +106,37 @@ TEST_CASE("Delta: what is missing ends where the old version's bytes go on") {
   CHECK(delta.end_of_missing(20, 60) == 40);
   CHECK(delta.end_of_missing(50, 60) == 60);
   CHECK(delta.end_of_missing(50, 50) == 50);
+}
+
+TEST_CASE("Delta: what is missing in blocks that have come is not asked for again") {
+  const auto rest = [](std::vector<Delta::Missing> missing, std::uint8_t done) {
+    Delta delta;
+    delta.missing = std::move(missing);
+    delta.leave_out({done}, 10);
+    return delta.missing;
+  };
+  using Pieces = std::vector<Delta::Missing>;
+  CHECK(rest({{3, 4}, {15, 20}}, 0b0000) == Pieces{{3, 4}, {15, 20}});
+  CHECK(rest({{3, 4}, {15, 20}}, 0b0001) == Pieces{{15, 20}});
+  CHECK(rest({{3, 4}, {15, 20}}, 0b0100) == Pieces{{3, 4}, {15, 5}, {30, 5}});
+  CHECK(rest({{3, 4}, {15, 20}}, 0b1111).empty());
+}
+
+TEST_CASE("Delta: a block has come when all pieces of it have, one after the other") {
+  constexpr std::uint64_t kMiB = 1u << 20;
+  constexpr std::uint64_t kSize = 5 * kMiB + 1000;
+  using Blocks = std::vector<std::uint64_t>;
+  Delta delta;
+  const auto come = [&](std::uint64_t offset, std::uint64_t length) {
+    return delta.note_piece({offset, length}, kSize);
+  };
+  CHECK(come(kMiB / 2, kMiB) == Blocks{});  // of block 0 only the second half
+  CHECK(come(kMiB / 2 * 3, kMiB) == Blocks{1});
+  CHECK(come(kMiB / 2 * 5, kMiB / 2) == Blocks{2});
+  CHECK(come(kMiB * 4 - 7, kMiB) == Blocks{});  // after a gap
+  CHECK(come(kMiB * 5 - 7, 1007) == Blocks{4, 5});
+  CHECK(delta.fetched == 5);
+  CHECK(come(0, kMiB) == Blocks{0});
 }
 
 TEST_CASE(
