@@ -68,14 +68,20 @@ Status Pipeline::fetch(const std::vector<Job*>& jobs) {
   return exchange_all([&] { return next_request(jobs); });
 }
 
-Status Pipeline::fetch_blocks(Job& job, const Blocks& blocks) {
+Status Pipeline::fetch_blocks(Job& job, const Blocks& blocks,
+                              const std::function<bool()>& goes_on) {
   came_.clear();
-  auto at = blocks.begin();
+  asked_ = 0;
   return exchange_all([&] {
-    if (at == blocks.end() || job.stage != Job::Stage::fetch) return false;
-    request_block(job, *at++);
+    const auto turn = take_turn();
+    if (asked_ == blocks.size() || job.stage != Job::Stage::fetch || !goes_on()) return false;
+    request_block(job, blocks[asked_++]);
     return true;
   });
+}
+
+std::unique_lock<std::mutex> Pipeline::take_turn() const {
+  return turn_ != nullptr ? std::unique_lock{*turn_} : std::unique_lock<std::mutex>{};
 }
 
 Status Pipeline::exchange_all(const std::function<bool()>& next) {
@@ -238,6 +244,7 @@ Status Pipeline::take_block(const Sent& sent, const wire::Reply& reply, std::uin
   }
   const auto bytes = read_block(sent, reply, data_bytes);
   if (!bytes) return bytes.error();
+  const auto turn = take_turn();
   if (sent.job->stage != Job::Stage::fetch) return {};  // given up meanwhile
   if (reply.error) {
     refuse(*sent.job, reply);
@@ -286,7 +293,9 @@ void Pipeline::refuse(Job& job, const wire::Reply& reply) const {
 
 std::span<std::byte> Pipeline::room_for(const Sent& sent, const wire::Reply& reply,
                                         std::size_t bytes) {
-  const bool is_content = !reply.error && reply.encoding == wire::Encoding::identity &&
+  // The writer has room for one at a time.
+  const bool is_content = turn_ == nullptr && !reply.error &&
+                          reply.encoding == wire::Encoding::identity &&
                           sent.job->stage == Job::Stage::fetch && sent.job->writer;
   if (is_content) return sent.job->writer->room(bytes);
   buffer_.resize(std::max(buffer_.size(), bytes));

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -46,10 +47,15 @@ class Pipeline {
   Status fetch(const std::vector<Job*>& jobs);
   /// True if fetch() left some for that reason.
   bool left_some() const { return left_some_; }
-  /// Fetches these blocks of a job. Errors: the connection's.
-  Status fetch_blocks(Job& job, const Blocks& blocks);
+  /// The job is fetched over other connections too, each by a thread of its own: what is done with
+  /// it, or asked of it, is done with this mutex held. Null: it is not.
+  void share_job(std::mutex* turn) { turn_ = turn; }
+  /// Fetches these blocks of a job, as long as `goes_on` says so, which is called with the mutex
+  /// held. Errors: the connection's.
+  Status fetch_blocks(Job& job, const Blocks& blocks, const std::function<bool()>& goes_on);
   /// What has come of them.
   const Blocks& came() const { return came_; }
+  std::size_t asked() const { return asked_; }
 
  private:
   struct Sent {
@@ -62,6 +68,7 @@ class Pipeline {
   void open_some(std::span<Job* const> jobs);
   bool next_request(const std::vector<Job*>& jobs);
   void request_block(Job& job, std::uint64_t block);
+  std::unique_lock<std::mutex> take_turn() const;
   bool next_missing(Job& job);
   Status exchange_all(const std::function<bool()>& next);
   /// Asks for more where much of what was asked for has come: many requests at once.
@@ -93,7 +100,9 @@ class Pipeline {
   std::vector<std::uint8_t> had_;  ///< what was done of that job before
   std::vector<std::byte> buffer_;
   std::string unpacked_;
-  Blocks came_;  ///< by fetch_blocks()
+  std::mutex* turn_ = nullptr;  ///< see share_job()
+  Blocks came_;                 ///< by fetch_blocks()
+  std::size_t asked_ = 0;       ///< likewise
 };
 
 }  // namespace lefting::downloader

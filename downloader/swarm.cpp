@@ -24,8 +24,8 @@ constexpr int kMostFailures = 3;
 /// A member that is so much slower than the source is no help.
 constexpr std::uint64_t kSlow = 8;
 
-std::uint64_t bytes_a_second(std::uint64_t bytes, std::uint64_t begun_ms) {
-  return bytes * 1000 / std::max<std::uint64_t>(monotonic_ms() - begun_ms, 1);
+std::uint64_t bytes_a_second(std::uint64_t bytes, std::uint64_t took_ms) {
+  return bytes * 1000 / std::max<std::uint64_t>(took_ms, 1);
 }
 
 }  // namespace
@@ -47,22 +47,29 @@ bool Swarm::is_worth(const Job& job) const {
 }
 
 Status Swarm::fetch(Job& job, Pipeline& source) {
+  source.share_job(&turn_);
+  auto fetched = fetch_all(job, source);
+  source.share_job(nullptr);
+  return fetched;
+}
+
+Status Swarm::fetch_all(Job& job, Pipeline& source) {
   got_ = job.done;
   gather(job);
   const std::size_t round = std::max<std::size_t>(
       1, std::max(kRound, 2 * source.window()) / block_bytes(job.wanted().size));
   std::size_t alone = kFirstAlone;
-  ask(job);
-  hear(job);
   while (job.stage == Job::Stage::fetch && !context_.stopping()) {
     ask(job);
+    hear(job);
     const std::size_t most = parts() > 1 ? round : alone;
     alone = std::min(2 * alone, kMostAlone);
+    asked_ = got_;
     const Blocks ours = our_blocks(job, most);
-    if (auto fetched = fetch_from_source(source, job, ours); !fetched) return fetched;
-    hear(job);
-    const std::size_t came = fetch_from_members(job, most);
-    if (!ours.empty() || came != 0) continue;
+    const auto came = fetch_round(job, source, ours, most);
+    if (!came) return came.error();
+    if (!ours.empty() || came.value() != 0) continue;
+    asked_ = got_;
     const Blocks theirs = their_blocks(job);
     if (theirs.empty()) break;
     if (auto fetched = fetch_from_source(source, job, theirs); !fetched) return fetched;
@@ -119,49 +126,89 @@ Result<std::vector<std::uint8_t>> Swarm::hear_one(const Job& job, Member& member
   return has;
 }
 
-Status Swarm::fetch_from_source(Pipeline& source, Job& job, const Blocks& blocks) {
-  if (blocks.empty()) return {};
-  const std::uint64_t begun = monotonic_ms();
-  auto fetched = source.fetch_blocks(job, blocks);
-  for (const std::uint64_t block : source.came()) set_bit(got_, block);
-  source_rate_ = bytes_a_second(source.came().size() * block_bytes(job.wanted().size), begun);
-  return fetched;
-}
-
-std::size_t Swarm::fetch_from_members(Job& job, std::size_t most) {
-  std::size_t came = 0;
-  for (Member& member : members_) {
-    const Blocks blocks = blocks_of(job, member, most);
-    if (blocks.empty() || job.stage != Job::Stage::fetch) continue;
-    came += fetch_from_member(job, member, blocks);
+Result<std::size_t> Swarm::fetch_round(Job& job, Pipeline& source, const Blocks& ours,
+                                       std::size_t most) {
+  note_asked(ours);
+  send_out(job, most);
+  Status fetched;
+  {
+    std::vector<std::jthread> threads;
+    for (Errand& errand : errands_) threads.emplace_back([&] { carry_out(job, errand); });
+    fetched = fetch_from_source(source, job, ours);
+    const std::lock_guard turn{turn_};
+    // What is left of an errand can be had in the next round, with what is new.
+    is_source_done_ = !ours.empty();
   }
+  std::size_t came = 0;
+  for (const Errand& errand : errands_) came += judge(job, errand);
   forget_dropped();
+  if (!fetched) return fetched.error();
   return came;
 }
 
-std::size_t Swarm::fetch_from_member(Job& job, Member& member, const Blocks& blocks) {
+Status Swarm::fetch_from_source(Pipeline& source, Job& job, const Blocks& blocks) {
+  if (blocks.empty()) return {};
   const std::uint64_t begun = monotonic_ms();
-  Pipeline pipeline{site_, *member.connection, instance_.settings.compress, Pipeline::From::member};
-  const auto fetched = pipeline.fetch_blocks(job, blocks);
+  auto fetched = source.fetch_blocks(job, blocks, [] { return true; });
+  for (const std::uint64_t block : source.came()) set_bit(got_, block);
+  source_rate_ =
+      bytes_a_second(source.came().size() * block_bytes(job.wanted().size), monotonic_ms() - begun);
+  return fetched;
+}
+
+void Swarm::send_out(const Job& job, std::size_t most) {
+  is_source_done_ = false;
+  errands_.clear();
+  for (Member& member : members_) {
+    Blocks blocks = blocks_of(job, member, most);
+    if (blocks.empty()) continue;
+    note_asked(blocks);
+    errands_.push_back({.member = &member,
+                        .blocks = std::move(blocks),
+                        .pipeline = Pipeline{site_, *member.connection, instance_.settings.compress,
+                                             Pipeline::From::member}});
+    errands_.back().pipeline.share_job(&turn_);
+  }
+}
+
+void Swarm::carry_out(Job& job, Errand& errand) {
+  const std::uint64_t begun = monotonic_ms();
+  try {
+    errand.status =
+        errand.pipeline.fetch_blocks(job, errand.blocks, [this] { return !is_source_done_; });
+  } catch (...) {
+    errand.thrown = std::current_exception();
+  }
+  errand.took_ms = monotonic_ms() - begun;
+}
+
+std::size_t Swarm::judge(const Job& job, const Errand& errand) {
+  if (errand.thrown) std::rethrow_exception(errand.thrown);
+  Member& member = *errand.member;
+  const Pipeline& pipeline = errand.pipeline;
   for (const std::uint64_t block : pipeline.came()) set_bit(got_, block);
   const std::size_t count = pipeline.came().size();
-  if (!fetched) {
-    drop(member, fetched.error());
-    return count;
+  if (!errand.status) {
+    drop(member, errand.status.error());
+  } else if (pipeline.asked() != 0) {
+    // Between the end of its ticket and its record a member seems to have nothing.
+    member.failures = count == pipeline.asked() ? 0 : member.failures + 1;
+    const std::uint64_t rate =
+        bytes_a_second(count * block_bytes(job.wanted().size), errand.took_ms);
+    if (member.failures > kMostFailures || rate * kSlow < source_rate_) member.connection = nullptr;
   }
-  // Between the end of its ticket and its record a member seems to have nothing.
-  member.failures = count == blocks.size() ? 0 : member.failures + 1;
-  const bool is_slow =
-      bytes_a_second(count * block_bytes(job.wanted().size), begun) * kSlow < source_rate_;
-  if (member.failures > kMostFailures || is_slow) member.connection = nullptr;
   return count;
+}
+
+void Swarm::note_asked(const Blocks& blocks) {
+  for (const std::uint64_t block : blocks) set_bit(asked_, block);
 }
 
 Swarm::Blocks Swarm::choose(const Job& job, std::size_t most,
                             const std::function<bool(std::uint64_t)>& take) const {
   Blocks blocks;
   for (std::uint64_t block = 0; block < job.blocks && blocks.size() < most; ++block) {
-    if (!has_bit(got_, block) && take(block)) blocks.push_back(block);
+    if (!has_bit(asked_, block) && take(block)) blocks.push_back(block);
   }
   return blocks;
 }

@@ -42,6 +42,7 @@ def options():
     p.add_argument("--idle", type=float, default=30, help="seconds of the idle window")
     p.add_argument("--receivers", type=int, default=4)
     p.add_argument("--fan-size", type=int, default=256, help="fan-out file, MiB")
+    p.add_argument("--link-mbit", type=int, default=0, help="what each host's link carries each way, Mbit/s; 0: what the machine can")
     p.add_argument("--timeout", type=float, default=180, help="seconds for one wait")
     p.add_argument("--delta-timeout", type=float, default=60, help="the same for deltas and renames")
     p.add_argument("--budget", type=float, default=2700, help="no new run is begun after this many seconds")
