@@ -59,10 +59,11 @@ std::uint64_t Batch::run(std::vector<state::TicketView> tickets) {
   fetch_all();
   finish_fetched();
   record_all();
-  for (Job& job : jobs_) {
+  const std::uint64_t awaited = settle_rest();
+  for (const Job& job : jobs_) {
     if (job.stage == Job::Stage::over && job.partial) site_.sketch(job);
   }
-  return settle_rest();
+  return awaited;
 }
 
 void Batch::begin(Job& job, const Status& rules) {
@@ -179,6 +180,7 @@ Status Batch::begin_deltas(Pipeline& pipeline, const std::vector<Job*>& jobs) {
     if (site_.wants_delta(*job)) {
       auto blocks = pipeline.fetch_manifest(*job);
       if (!blocks) return blocks.error();
+      job->no_delta = true;  // for the second time
       if (blocks.value()) site_.begin_delta(*job, std::move(*blocks.take()));
     }
     if (job->awaits_hash() && job->found && !job->delta) site_.await_hash(*job);

@@ -72,18 +72,38 @@ std::uint64_t Delta::missing_bytes() const {
   return bytes;
 }
 
+bool Delta::copies_any(const std::vector<std::uint8_t>& done, std::uint64_t block_bytes) const {
+  return std::ranges::any_of(runs, [&](const Run& run) {
+    for (std::uint64_t block = run.to / block_bytes; block * block_bytes < run.to + run.length;
+         ++block) {
+      if (has_bit(done, block)) return true;
+    }
+    return false;
+  });
+}
+
 void Delta::leave_out(const std::vector<std::uint8_t>& done, std::uint64_t block_bytes) {
-  std::vector<Missing> rest;
-  for (const Missing& one : missing) {
-    const std::uint64_t end = one.offset + one.length;
-    for (std::uint64_t at = one.offset; at < end;) {
+  const auto for_each_open = [&](std::uint64_t at, std::uint64_t length, const auto& emit) {
+    for (const std::uint64_t end = at + length; at < end;) {
       const std::uint64_t block = at / block_bytes;
       const std::uint64_t to = std::min(end, (block + 1) * block_bytes);
-      if (!has_bit(done, block)) add_missing(rest, at, to - at);
+      if (!has_bit(done, block)) emit(at, to - at);
       at = to;
     }
+  };
+  Delta rest;
+  for (const Missing& one : missing) {
+    for_each_open(one.offset, one.length, [&](std::uint64_t at, std::uint64_t length) {
+      add_missing(rest.missing, at, length);
+    });
   }
-  missing = std::move(rest);
+  for (const Run& run : runs) {
+    for_each_open(run.to, run.length, [&](std::uint64_t at, std::uint64_t length) {
+      add_run(rest.runs, run.from + (at - run.to), at, length);
+    });
+  }
+  missing = std::move(rest.missing);
+  runs = std::move(rest.runs);
 }
 
 std::vector<std::uint64_t> Delta::note_piece(const Missing& piece, std::uint64_t size_bytes) {

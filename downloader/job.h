@@ -48,7 +48,7 @@ struct Job {
   std::optional<share::FileStat> placed;  ///< what was put in place where nothing stood
   sync::Change change;
   std::optional<sync::Change> kept;  ///< the copy of a conflict's loser
-  std::optional<Delta> delta;        ///< it is made of the old version
+  std::optional<Delta> delta;        ///< it is made of old content
   bool no_delta = false;             ///< it was tried
   bool has_no_hash = false;          ///< its source never says one
   bool denied = false;               ///< the source has lost what it offered

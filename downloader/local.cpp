@@ -8,6 +8,15 @@
 
 namespace lefting::downloader {
 
+namespace {
+
+/// What has at least one in so many parts of the bytes is made of old content.
+constexpr std::uint64_t kWorthCopying = 16;
+/// A peer may name any files, and to cut one takes a second a GiB.
+constexpr std::size_t kMostOldFiles = 3;
+
+}  // namespace
+
 void Worksite::take_local(Job& job) {
   const Entry& wanted = job.wanted();
   if (!wanted.hash || wanted.size < store::kContentBytes) return;
@@ -15,6 +24,8 @@ void Worksite::take_local(Job& job) {
     if (auto fd = open_as_recorded(record)) take_whole(job, fd.take(), record.entry.path);
     if (job.stage != Job::Stage::fetch) return;
   }
+  // Only by size and time it may be that: not worth what has come.
+  if (!job.view.ticket.done.empty()) return;
   for (const share::Trashed& trashed : trash_.find(wanted.size, wanted.mtime_ns)) {
     const std::string path = trashed.trash_path();
     if (auto fd = share_.open_file(path)) take_whole(job, fd.take(), path);
@@ -30,6 +41,7 @@ void Worksite::take_whole(Job& job, UniqueFd old_file, const std::string& from) 
   job.delta->runs = {{.from = 0, .to = 0, .length = job.wanted().size}};
   job.delta->old_file = std::move(old_file);
   job.delta->from = from;
+  job.delta->leave_out(job.done, block_bytes(job.wanted().size));
   copy_old(job);
   if (job.is_whole()) end_delta(job);
 }
@@ -60,11 +72,11 @@ bool Worksite::may_be_here(const Job& job) const {
 bool Worksite::wants_delta(const Job& job) const {
   const bool can_prove = job.wanted().hash || job.awaits_hash();
   const bool may_have_some = has_old_version(job) || job.wanted().size >= share::kWorthSketching;
-  return can_prove && may_have_some && !job.no_delta && job.blocks > 1 && job.partial;
+  return can_prove && may_have_some && !job.no_delta && job.blocks > 1 && job.partial &&
+         job.frontier < job.blocks;
 }
 
 void Worksite::begin_delta(Job& job, Manifest manifest) {
-  job.no_delta = true;  // for the second time
   const auto new_blocks = share::decode_blocks(manifest.blocks);
   std::uint64_t size = 0;
   for (const share::Block& block : new_blocks.value_or(std::vector<share::Block>{})) {
@@ -73,18 +85,23 @@ void Worksite::begin_delta(Job& job, Manifest manifest) {
   if (size != job.wanted().size) return;
   for (OldFile& old : old_files(job, manifest.bases)) {
     auto delta = plan_delta_of(old, *new_blocks);
-    if (!delta) continue;
+    if (!delta || (job.delta && job.delta->missing_bytes() <= delta->missing_bytes())) continue;
     // Most likely it was only touched.
     const bool is_same = delta->missing.empty() && delta->runs.size() == 1 &&
                          delta->runs[0].from == 0 && old.size == size && old.path == job.path();
     if (is_same && job.awaits_hash()) return;
     job.delta = std::move(delta);
-    job.delta->leave_out(job.done, block_bytes(size));
     job.delta->old_file = std::move(old.fd);
     job.delta->from = std::move(old.path);
-    job.delta->manifest = std::move(manifest);
-    return;
+    if (job.delta->missing_bytes() <= size / 2) break;
   }
+  if (!job.delta) return;
+  const std::uint64_t block = block_bytes(size);
+  // A little in common is not worth that it comes from one peer only; nor what has come already.
+  const bool has_little = job.delta->missing_bytes() > size - size / kWorthCopying;
+  if (has_little || job.delta->copies_any(job.done, block)) return job.delta.reset();
+  job.delta->leave_out(job.done, block);
+  job.delta->manifest = std::move(manifest);
 }
 
 std::vector<Worksite::OldFile> Worksite::old_files(const Job& job,
@@ -102,6 +119,7 @@ std::vector<Worksite::OldFile> Worksite::old_files(const Job& job,
       if (auto fd = share_.open_file(path)) files.push_back({fd.take(), path, basis.size});
     }
   }
+  if (files.size() > kMostOldFiles) files.resize(kMostOldFiles);
   return files;
 }
 
@@ -126,7 +144,12 @@ std::optional<Delta> Worksite::plan_delta_of(const OldFile& old,
   if (in_place.value()) return in_place.take();
   const auto cut =
       share::cut_file(old.fd.get(), old.size, instance_.settings.hash_threads, goes_on);
-  return cut ? plan_delta(cut.value(), new_blocks) : std::nullopt;
+  if (!cut) return std::nullopt;
+  if (old.hash) {
+    instance_.store.put_manifest(*old.hash, share::kCutRule,
+                                 {.blocks = share::encode_blocks(cut.value())});
+  }
+  return plan_delta(cut.value(), new_blocks);
 }
 
 /// What can't be read now is sketched by the scanner's next traversal.
@@ -160,18 +183,17 @@ void Worksite::end_delta(Job& job) {
   if (!delta.manifest.blocks.empty()) {
     instance_.store.put_manifest(*job.wanted().hash, share::kCutRule, delta.manifest);
   }
-  if (delta.from != job.path()) {
-    log_info("\"{}\" is made of \"{}\", and of {} bytes that came", printable(job.path()),
-             printable(delta.from), delta.missing_bytes());
-  }
   finish(job);
+  if (job.stage != Job::Stage::fetched || delta.from == job.path()) return;
+  log_info("\"{}\" is made of \"{}\" and {} bytes more", printable(job.path()),
+           printable(delta.from), delta.missing_bytes());
 }
 
 void Worksite::begin_anew(Job& job, const Error& why) {
   log_warning("{}; \"{}\" is fetched as a whole", why.text(), printable(job.path()));
   job.close();
   job.hash.reset();
-  if (auto gone = forget_partial(job); !gone) put_off_by(job, gone.error());
+  if (auto gone = forget_content(job); !gone) put_off_by(job, gone.error());
 }
 
 Status Worksite::copy_runs(Job& job) {

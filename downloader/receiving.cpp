@@ -103,13 +103,18 @@ void Worksite::save_done(Job& job) {
 }
 
 void Worksite::abandon(Job& job, Reason reason) {
-  if (auto gone = forget_partial(job); !gone) log_warning("{}", gone.error().text());
+  if (auto gone = forget_content(job); !gone) log_warning("{}", gone.error().text());
+  job.put_off(std::move(reason));
+}
+
+Status Worksite::forget_content(Job& job) {
+  auto gone = forget_partial(job);
   instance_.tickets.forget_done(job.path(), job.id());
   store::Transaction transaction{instance_.store};
   transaction.set_ticket_done(job.path(), job.id(), {});
   transaction.commit();
   job.unsaved_bytes = 0;
-  job.put_off(std::move(reason));
+  return gone;
 }
 
 /// Of one block it is known already.

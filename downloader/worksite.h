@@ -64,7 +64,7 @@ class Worksite {
   /// The peer in `slot` has lost what it offered: it is no source any more. With the last one the
   /// wish ends, and all peers are asked anew: they may have offered something older meanwhile.
   void forget_source(Job& job, int slot);
-  /// Of a large file that has come: notes what it is alike.
+  /// Of a large file that has come: stores its sketch.
   void sketch(const Job& job);
   /// Gives the synced partial file its name; the loser of a conflict gets its own before.
   void publish(Job& job);
@@ -85,6 +85,8 @@ class Worksite {
   Status put_into_trash(const std::string& path, share::FileStat& stat) const;
   /// Errors: it is still there; the ticket must not end before it is gone.
   Status forget_partial(Job& job);
+  /// The same of one of which something may have been noted since the ticket was checked out.
+  Status forget_content(Job& job);
   Status take_hash(Job& job);
   /// Notes what has been written: on the ticket, and from time to time in the store. By the thread
   /// of the job's writer (ContentWriter::Note). Errors: ECANCELED: the ticket is another by now.

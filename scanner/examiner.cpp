@@ -217,7 +217,9 @@ Finding Examiner::look_at_file(const std::string& path, const share::FileStat& s
   const bool cuts = record && !record->entry.deleted && stat.size > share::kWorthCutting;
   if (done && !(done->wish.stat == stat)) {
     announcer_.note_unsettled(path);
-    done.reset();
+    Finding finding{Outcome::restless, {}, {}};
+    finding.announced = done->wish.announced;
+    return finding;
   }
   const bool is_hashed = done && done->wish.work == LargeFiles::Work::hash;
   if (is_large && !origin && !is_hashed) {

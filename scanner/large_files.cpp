@@ -69,7 +69,8 @@ LargeFiles::LargeFiles(const share::Share& share, std::size_t threads, FindBases
       cutters_{threads},
       find_bases_{std::move(find_bases)},
       is_ending_{std::move(is_ending)} {
-  for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+  threads_.emplace_back([this] { work(Does::sketches); });
+  for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { work(Does::all); });
 }
 
 LargeFiles::~LargeFiles() {
@@ -82,16 +83,22 @@ LargeFiles::~LargeFiles() {
 
 void LargeFiles::ask(Wish wish) {
   const std::lock_guard lock{mutex_};
-  asked_.insert(wish.path);
+  if (!asked_.insert(wish.path).second) return;
   std::erase_if(later_, [&](const Wish& other) { return other.path == wish.path; });
-  wishes_.push_back(std::move(wish));
-  changed_.notify_one();
+  if (wish.work == Work::sketch) {
+    wishes_.push_front(std::move(wish));
+  } else {
+    wishes_.push_back(std::move(wish));
+  }
+  changed_.notify_all();
 }
 
 void LargeFiles::ask_later(std::deque<Wish> wishes) {
   const std::lock_guard lock{mutex_};
   later_ = std::move(wishes);
-  std::erase_if(later_, [this](const Wish& wish) { return asked_.contains(wish.path); });
+  std::erase_if(later_, [this](const Wish& wish) {
+    return asked_.contains(wish.path) || done_.contains(wish.path);
+  });
   changed_.notify_all();
 }
 
@@ -110,6 +117,7 @@ std::optional<LargeFiles::Done> LargeFiles::take(const std::string& path) {
 std::vector<std::string> LargeFiles::take_done() {
   ready_.drain();
   const std::lock_guard lock{mutex_};
+  if (thrown_) std::rethrow_exception(thrown_);
   return std::exchange(news_, {});
 }
 
@@ -165,10 +173,25 @@ LargeFiles::Wish LargeFiles::take_next() {
   return wish;
 }
 
-void LargeFiles::work() {
+bool LargeFiles::has_work(Does does) const {
+  if (does == Does::all) return !wishes_.empty() || !later_.empty();
+  return !wishes_.empty() && wishes_.front().work == Work::sketch;
+}
+
+void LargeFiles::work(Does does) {
+  try {
+    work_until_stopped(does);
+  } catch (...) {
+    const std::lock_guard lock{mutex_};
+    thrown_ = std::current_exception();
+    ready_.signal();
+  }
+}
+
+void LargeFiles::work_until_stopped(Does does) {
   std::unique_lock lock{mutex_};
   for (;;) {
-    changed_.wait(lock, [&] { return stop_ || !wishes_.empty() || !later_.empty(); });
+    changed_.wait(lock, [&] { return stop_ || has_work(does); });
     if (stop_) return;
     Done done{.wish = take_next()};
     lock.unlock();

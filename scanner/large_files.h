@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -53,13 +54,15 @@ class LargeFiles {
   };
   using FindBases = std::function<std::vector<Basis>(const share::Sketch&)>;
 
-  /// `threads`: for files, and for what is cut. `find_bases`: called by its threads. `is_ending`:
-  /// asked by them whether to give up. All must outlive it.
+  /// `threads`: for files, and for what is cut; one more only sketches, since the peers wait for
+  /// it. `find_bases`: called by its threads. `is_ending`: asked by them whether to give up. All
+  /// must outlive it.
   LargeFiles(const share::Share& share, std::size_t threads, FindBases find_bases,
              std::function<bool()> is_ending);
   ~LargeFiles();
 
   /// Of a path that is not asked for.
+  /// Nothing comes of it where that path is being worked on by now: look again when that is done.
   void ask(Wish wish);
   /// For when there is nothing else to do, in the place of what was asked for so before.
   void ask_later(std::deque<Wish> wishes);
@@ -69,13 +72,17 @@ class LargeFiles {
 
   /// Readable when there may be something in take_done().
   int fd() const { return ready_.fd(); }
-  /// Paths of which something has come since the last call; it may have been taken already.
+  /// Paths of which something has come since the last call; it may have been taken already. Throws
+  /// what a thread has met, which has ended then.
   std::vector<std::string> take_done();
   /// Nothing is asked for, and nothing done but not in take_done() yet.
   bool is_idle() const;
 
  private:
-  void work();
+  enum class Does { all, sketches };
+  void work(Does does);
+  bool has_work(Does does) const;
+  void work_until_stopped(Does does);
   void carry_out(Done& done);
   Status sketch(Wish& wish) const;
   Status cut(Wish& wish) const;
@@ -96,6 +103,7 @@ class LargeFiles {
   std::set<std::string> asked_;  ///< what is in wishes_ or being worked on
   std::map<std::string, Done> done_;
   std::vector<std::string> news_;  ///< for take_done()
+  std::exception_ptr thrown_;
 
   std::vector<std::jthread> threads_;  // last: they use the others
 };

@@ -95,7 +95,10 @@ std::vector<Outcome> Recorder::record(std::vector<Finding> findings, Deletions d
 
 void Recorder::note_content(const Finding& finding) const {
   const Entry& entry = finding.change->record.entry;
-  if (!finding.manifest.blocks.empty()) {
+  // A copy, or what was only touched, has no use for blocks.
+  const bool is_known = std::ranges::find(finding.manifest.bases, entry.hash, &Basis::hash) !=
+                        finding.manifest.bases.end();
+  if (!finding.manifest.blocks.empty() && !is_known) {
     instance_.store.put_manifest(*entry.hash, share::kCutRule, finding.manifest);
   }
   if (finding.sketch) {

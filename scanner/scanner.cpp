@@ -94,6 +94,7 @@ void Scanner::await_large_files() {
   std::array<pollfd, 2> fds = {
       pollfd{.fd = context_.stop_fd(), .events = POLLIN, .revents = 0},
       pollfd{.fd = examiner_.large_files().fd(), .events = POLLIN, .revents = 0}};
+  examiner_.large_files().ask_later({});  // nobody waits for that; the traversal's end asks again
   while (!examiner_.large_files().is_idle() && !context_.stopping()) {
     context_.beat();
     poll_fds(fds, static_cast<int>(kLongestWait.count()));

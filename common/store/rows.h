@@ -30,7 +30,8 @@ std::string encode_wishes(const std::vector<Entry>& wishes);
 /// The wishes have no path: it is the ticket's.
 std::vector<Entry> decode_wishes(std::string_view blob);
 
-/// 48 bytes for each: hash, size, mtime, both big-endian.
+/// 48 bytes for each: hash, size, mtime, both big-endian. What is no basis is none: they are a
+/// hint.
 std::string encode_bases(const std::vector<Basis>& bases);
 std::vector<Basis> decode_bases(std::string_view blob);
 

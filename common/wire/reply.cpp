@@ -97,12 +97,13 @@ void take_rejected(Fields& fields, Reply& reply) {
   }
 }
 
-/// They are a hint: what is no basis is passed over.
+/// They are a hint: an object that is no basis is passed over.
 void take_bases(Fields& fields, Reply& reply) {
   const auto* list = fields.array("bases");
   if (list == nullptr) return;
   for (const auto& item : list->GetArray()) {
-    if (reply.bases.size() >= kMostBases || !item.IsObject()) break;
+    if (reply.bases.size() >= kMostBases) break;
+    if (!item.IsObject()) continue;
     Fields inner{item};
     const auto hash = inner.parsed("hash", "64 lower-case hex digits", parse_sha256);
     const auto size = inner.number("size");

@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "common/share/cut.h"
 #include "common/share/share.h"
 #include "common/store/store.h"
 #include "tests/integration/nodes.h"
@@ -41,10 +40,10 @@ void forge(Node& node, const std::string& path, const std::string& content) {
   transaction.commit();
 }
 
-/// Of the largest file too.
-bool has_sketches(const Node& node) {
+bool has_sketch(const Node& node, const std::string& path) {
   lefting::store::Store store{store_of(node), lefting::store::Access::read};
-  return store.unsketched(lefting::share::kWorthSketching).empty();
+  const auto record = store.find(path);
+  return record && record->entry.hash && store.has_sketch(*record->entry.hash);
 }
 
 constexpr std::size_t kBytes = 3u << 20;
@@ -145,7 +144,7 @@ TEST_CASE_FIXTURE(Pair,
   constexpr std::uint64_t kLittle = 2u << 20;
   std::string content = random_bytes(20u << 20, 3);
   a.write("large", content);
-  REQUIRE(eventually([&] { return b.holds("large", content) && has_sketches(b); }));
+  REQUIRE(eventually([&] { return b.holds("large", content) && has_sketch(b, "large"); }));
   Node* writer = &a;
   Node* reader = &b;
   std::string path = "d/alike";
@@ -166,7 +165,7 @@ TEST_CASE_FIXTURE(Pair,
     a.stop();
     run_sql(a, "DELETE FROM sketch; DELETE FROM content");
     a.start({b.spec()});
-    REQUIRE(eventually([&] { return has_sketches(a); }));
+    REQUIRE(eventually([&] { return has_sketch(a, "large"); }));
     content.insert(5'000'000, "more");
   }
   SUBCASE("in the other's place by now another stands") {

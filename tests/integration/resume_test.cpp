@@ -1,5 +1,7 @@
 // Deaths in the middle of a transfer: what came is not fetched again, and what arrives is right.
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 
 #include <condition_variable>
 #include <csignal>
@@ -14,8 +16,9 @@ using namespace lefting::test;
 namespace {
 
 constexpr std::size_t kMiB = 1u << 20;
+constexpr std::int64_t kLater = 4'000'000'000'000'000'000;
 
-/// A source that gives the first blocks of a file and holds the rest back until it is let go.
+/// A source that answers so many requests for a file, and holds the rest back until it is let go.
 class HoldingPeer {
  public:
   HoldingPeer(std::size_t blocks, std::size_t given)
@@ -39,7 +42,8 @@ class HoldingPeer {
       }
       const std::size_t offset = json.HasMember("offset") ? json["offset"].GetUint64() : 0;
       std::unique_lock lock{mutex_};
-      if (offset / kMiB >= given_ && !changed_.wait_for(lock, Seconds{20}, [&] { return open_; })) {
+      if (!open_ && answered_++ >= given_ &&
+          !changed_.wait_for(lock, Seconds{20}, [&] { return open_; })) {
         return std::nullopt;
       }
       if (open_) asked_after_.insert(offset / kMiB);
@@ -57,6 +61,10 @@ class HoldingPeer {
     changed_.notify_all();
   }
   const std::string& content() const { return content_; }
+  std::size_t answered() {
+    const std::lock_guard lock{mutex_};
+    return answered_;
+  }
   std::set<std::size_t> asked_after_opening() {
     const std::lock_guard lock{mutex_};
     return asked_after_;
@@ -65,6 +73,7 @@ class HoldingPeer {
  private:
   std::string content_;
   std::size_t given_;
+  std::size_t answered_ = 0;  ///< guarded by mutex_
   std::mutex mutex_;
   std::condition_variable changed_;
   bool open_ = false;
@@ -73,6 +82,11 @@ class HoldingPeer {
  public:
   RawPeer peer;  // last: its threads use the others
 };
+
+void set_mtime(const std::string& path, long ns) {
+  const timespec times[] = {{0, UTIME_OMIT}, {0, ns}};
+  REQUIRE(::utimensat(AT_FDCWD, path.c_str(), times, 0) == 0);
+}
 
 std::uint64_t done_bytes(Node& node) {
   const auto dump = node.dump();
@@ -114,11 +128,11 @@ TEST_CASE("resume: after a death what the old version lacked and has come is not
   const std::string old = random_bytes(20 * kMiB, 1);
   std::string content = old;
   content.replace(4 * kMiB, 12 * kMiB, random_bytes(12 * kMiB, 2));
-  HoldingPeer source{content, 11, 4'000'000'000'000'000'000, blocks_of(content)};
+  HoldingPeer source{content, 8, kLater, blocks_of(content)};
   Node node{true};
   node.write("big", old);
   node.start({source.peer.address()});
-  // The first piece begins somewhere before the fourth block, the last one before the eleventh.
+  // The first piece begins somewhere before the fourth block, the eighth before the eleventh.
   REQUIRE(eventually([&] { return done_bytes(node) == 7 * kMiB; }));
   SUBCASE("the downloader's") {
     send_signal(node.role_pid("downloader"), SIGKILL);
@@ -133,6 +147,43 @@ TEST_CASE("resume: after a death what the old version lacked and has come is not
   const auto asked = source.asked_after_opening();
   CHECK(asked.contains(15));
   for (const std::size_t block : asked) CHECK((block == 3 || (block >= 10 && block < 17)));
+}
+
+TEST_CASE("resume: of a delta that came to nothing nothing is taken for there") {
+  std::string old = random_bytes(20 * kMiB, 1);
+  std::string content = old;
+  content.replace(12 * kMiB, 3 * kMiB, random_bytes(3 * kMiB, 2));
+  std::string lie = content;
+  old[10] = lie[10] = static_cast<char>(~lie[10]);  // so what is made by it is wrong
+  HoldingPeer source{content, 9, kLater, blocks_of(lie)};
+  Node node{true};
+  node.write("big", old);
+  node.start({source.peer.address()});
+  REQUIRE(eventually([&] { return source.answered() > 9; }));
+  REQUIRE(eventually([&] { return done_bytes(node) >= 4 * kMiB; }));
+  CHECK(done_bytes(node) <= 6 * kMiB);  // of the whole, from its beginning
+  send_signal(node.role_pid("downloader"), SIGKILL);
+  source.open();
+  CHECK(eventually([&] { return node.holds("big", content); }));
+  const auto asked = source.asked_after_opening();
+  CHECK(asked.contains(13));
+  CHECK_FALSE(asked.contains(0));
+}
+
+TEST_CASE("resume: what may be the wanted file, in the trash, is not put over what has come") {
+  HoldingPeer source{12, 5};
+  Node node{true};
+  node.start({source.peer.address()});
+  REQUIRE(eventually([&] { return done_bytes(node) == 5 * kMiB; }));
+  std::string other = source.content();
+  other[10] = static_cast<char>(~other[10]);
+  node.write(".lefting-trash/20991231-000000/big", other);
+  set_mtime(node.share(".lefting-trash/20991231-000000/big"), 5);
+  send_signal(node.role_pid("downloader"), SIGKILL);
+  source.open();
+  CHECK(eventually([&] { return node.exists("big"); }));
+  CHECK(node.read("big") == source.content());
+  CHECK_FALSE(source.asked_after_opening().contains(0));
 }
 
 TEST_CASE("resume: a partial file that was tampered with is noticed and fetched anew") {

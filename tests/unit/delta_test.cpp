@@ -108,18 +108,30 @@ TEST_CASE("Delta: what is missing ends where the old version's bytes go on") {
   CHECK(delta.end_of_missing(50, 50) == 50);
 }
 
-TEST_CASE("Delta: what is missing in blocks that have come is not asked for again") {
-  const auto rest = [](std::vector<Delta::Missing> missing, std::uint8_t done) {
-    Delta delta;
-    delta.missing = std::move(missing);
-    delta.leave_out({done}, 10);
-    return delta.missing;
-  };
+TEST_CASE("Delta: blocks that have come are neither asked for again nor copied") {
   using Pieces = std::vector<Delta::Missing>;
-  CHECK(rest({{3, 4}, {15, 20}}, 0b0000) == Pieces{{3, 4}, {15, 20}});
-  CHECK(rest({{3, 4}, {15, 20}}, 0b0001) == Pieces{{15, 20}});
-  CHECK(rest({{3, 4}, {15, 20}}, 0b0100) == Pieces{{3, 4}, {15, 5}, {30, 5}});
-  CHECK(rest({{3, 4}, {15, 20}}, 0b1111).empty());
+  using Runs = std::vector<Delta::Run>;
+  const Pieces missing = {{3, 4}, {15, 20}};
+  const Runs runs = {{100, 0, 3}, {0, 7, 8}, {200, 35, 30}};
+  const auto rest = [&](std::uint8_t done) {
+    Delta delta;
+    delta.missing = missing;
+    delta.runs = runs;
+    delta.leave_out({done}, 10);
+    return std::pair{delta.missing, delta.runs};
+  };
+  CHECK(rest(0b0000) == std::pair{missing, runs});
+  CHECK(rest(0b0001) == std::pair{Pieces{{15, 20}}, Runs{{3, 10, 5}, {200, 35, 30}}});
+  CHECK(rest(0b0100) == std::pair{Pieces{{3, 4}, {15, 5}, {30, 5}}, runs});
+  CHECK(rest(0b10000) ==
+        std::pair{missing, Runs{{100, 0, 3}, {0, 7, 8}, {200, 35, 5}, {215, 50, 15}}});
+  CHECK(rest(0b1111111) == std::pair{Pieces{}, Runs{}});
+  Delta delta;
+  delta.runs = runs;
+  CHECK_FALSE(delta.copies_any({0b0100}, 10));
+  for (const std::uint8_t done : std::vector<std::uint8_t>{0b0001, 0b0010, 0b1000, 0b1000000}) {
+    CHECK(delta.copies_any({done}, 10));
+  }
 }
 
 TEST_CASE("Delta: a block has come when all pieces of it have, one after the other") {

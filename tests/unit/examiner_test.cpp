@@ -308,10 +308,8 @@ TEST_CASE_FIXTURE(Fixture,
   const Entry basis = instance->dictionary.find("large")->entry;
   const std::vector<Basis> bases = {{*basis.hash, basis.size, basis.mtime_ns}};
   content.replace(9'000'000, 4, "new!");
-  SUBCASE("of another size") {
-    content += "longer";
-    be_online();
-  }
+  be_online();
+  SUBCASE("of another size") { content += "longer"; }
   SUBCASE("of the same size it isn't announced") {}
   write("alike", content);
   CHECK(examine("alike") == Outcome::written);

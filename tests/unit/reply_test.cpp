@@ -89,7 +89,7 @@ TEST_CASE("decode_reply: what is no basis is passed over, and so are all beyond 
     CAPTURE(bad);
     CHECK(bases("[" + std::string{bad} + "," + good + "]").size() == 1);
   }
-  CHECK(bases("[1," + good + "]").empty());
+  CHECK(bases("[1," + good + "]").size() == 1);
   CHECK(bases("[" + good + "," + good + "," + good + "," + good + "," + good + "]").size() ==
         kMostBases);
   CHECK(bases("null").empty());
