@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <csignal>
 
 #include "tests/integration/nodes.h"
 #include "tests/integration/raw_peer.h"
@@ -45,6 +46,27 @@ TEST_CASE("swarm: who fetches from one that goes away in the middle gets it all 
   REQUIRE(eventually([&] { return count(nodes[3], "sent_bytes") > 0; }));
   nodes[3].stop();
   for (std::size_t i = 1; i < 3; ++i) {
+    REQUIRE(eventually([&] { return nodes[i].holds("big", content); }, Seconds{60}));
+  }
+}
+
+TEST_CASE("swarm: whichever of those that fetch and give dies in the middle, all get it") {
+  Nodes nodes{4};
+  nodes[1].write("f", "");
+  nodes.start_all();
+  nodes.settle();
+  const std::string content = random_bytes(kBytes, 3);
+  nodes[0].write("big", content);
+  for (std::size_t death = 0; death < 6; ++death) {
+    Node& node = nodes[1 + death % 3];
+    const std::uint64_t before = count(node, "received_bytes");
+    REQUIRE(
+        eventually([&] { return count(node, "received_bytes") > before || node.exists("big"); }));
+    const int pid = node.role_pid(death % 2 == 0 ? "downloader" : "listener");
+    REQUIRE(pid > 0);
+    send_signal(pid, SIGKILL);
+  }
+  for (std::size_t i = 1; i < 4; ++i) {
     REQUIRE(eventually([&] { return nodes[i].holds("big", content); }, Seconds{60}));
   }
 }
