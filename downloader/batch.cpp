@@ -180,7 +180,7 @@ Status Batch::begin_deltas(Pipeline& pipeline, const std::vector<Job*>& jobs) {
     if (site_.wants_delta(*job)) {
       auto blocks = pipeline.fetch_manifest(*job);
       if (!blocks) return blocks.error();
-      job->no_delta = true;  // for the second time
+      job->no_delta = true;  // not a second time
       if (blocks.value()) site_.begin_delta(*job, std::move(*blocks.take()));
     }
     if (job->awaits_hash() && job->found && !job->delta) site_.await_hash(*job);

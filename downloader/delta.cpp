@@ -72,17 +72,7 @@ std::uint64_t Delta::missing_bytes() const {
   return bytes;
 }
 
-bool Delta::copies_any(const std::vector<std::uint8_t>& done, std::uint64_t block_bytes) const {
-  return std::ranges::any_of(runs, [&](const Run& run) {
-    for (std::uint64_t block = run.to / block_bytes; block * block_bytes < run.to + run.length;
-         ++block) {
-      if (has_bit(done, block)) return true;
-    }
-    return false;
-  });
-}
-
-void Delta::leave_out(const std::vector<std::uint8_t>& done, std::uint64_t block_bytes) {
+bool Delta::leave_out(const std::vector<std::uint8_t>& done, std::uint64_t block_bytes) {
   const auto for_each_open = [&](std::uint64_t at, std::uint64_t length, const auto& emit) {
     for (const std::uint64_t end = at + length; at < end;) {
       const std::uint64_t block = at / block_bytes;
@@ -102,8 +92,10 @@ void Delta::leave_out(const std::vector<std::uint8_t>& done, std::uint64_t block
       add_run(rest.runs, run.from + (at - run.to), at, length);
     });
   }
+  const bool copied_some = rest.runs != runs;
   missing = std::move(rest.missing);
   runs = std::move(rest.runs);
+  return copied_some;
 }
 
 std::vector<std::uint64_t> Delta::note_piece(const Missing& piece, std::uint64_t size_bytes) {

@@ -43,12 +43,10 @@ struct Delta {
 
   bool has_all() const { return fetched == missing.size(); }
   std::uint64_t missing_bytes() const;
-  /// Whether bytes of blocks that are in the partial file already (bit B of `done`) would be
-  /// copied: then it was not begun as this delta.
-  bool copies_any(const std::vector<std::uint8_t>& done, std::uint64_t block_bytes) const;
-  /// Such blocks are neither fetched nor copied: they may be in the file's hash, and what is in
-  /// that must not be written again.
-  void leave_out(const std::vector<std::uint8_t>& done, std::uint64_t block_bytes);
+  /// Blocks that are in the partial file already (bit B of `done`) are neither fetched nor copied:
+  /// they may be in the file's hash, and what is in that must not be written again. True: some
+  /// would have been copied, so that it was not begun as this delta.
+  bool leave_out(const std::vector<std::uint8_t>& done, std::uint64_t block_bytes);
   /// The piece has come. Returns which of the file's blocks are whole by it.
   std::vector<std::uint64_t> note_piece(const Missing& piece, std::uint64_t size_bytes);
   /// Where what has been fetched, or is to be, ends that begins at `offset`; else `offset`.

@@ -96,16 +96,14 @@ void Worksite::begin_delta(Job& job, Manifest manifest) {
     if (job.delta->missing_bytes() <= size / 2) break;
   }
   if (!job.delta) return;
-  const std::uint64_t block = block_bytes(size);
   // A little in common is not worth that it comes from one peer only; nor what has come already.
   const bool has_little = job.delta->missing_bytes() > size - size / kWorthCopying;
-  if (has_little || job.delta->copies_any(job.done, block)) return job.delta.reset();
-  job.delta->leave_out(job.done, block);
+  if (has_little || job.delta->leave_out(job.done, block_bytes(size))) return job.delta.reset();
   job.delta->manifest = std::move(manifest);
 }
 
 std::vector<Worksite::OldFile> Worksite::old_files(const Job& job,
-                                                   const std::vector<Basis>& bases) {
+                                                   const std::vector<Basis>& bases) const {
   std::vector<OldFile> files;
   if (has_old_version(job)) add_recorded(files, *job.record);
   for (const Basis& basis : bases) {

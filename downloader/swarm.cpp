@@ -129,18 +129,19 @@ Result<std::vector<std::uint8_t>> Swarm::hear_one(const Job& job, Member& member
 Result<std::size_t> Swarm::fetch_round(Job& job, Pipeline& source, const Blocks& ours,
                                        std::size_t most) {
   note_asked(ours);
-  send_out(job, most);
+  std::list<Errand> errands = make_errands(job, most);
+  is_source_done_ = false;
   Status fetched;
   {
     std::vector<std::jthread> threads;
-    for (Errand& errand : errands_) threads.emplace_back([&] { carry_out(job, errand); });
+    for (Errand& errand : errands) threads.emplace_back([&] { carry_out(job, errand); });
     fetched = fetch_from_source(source, job, ours);
     const std::lock_guard turn{turn_};
     // What is left of an errand can be had in the next round, with what is new.
     is_source_done_ = !ours.empty();
   }
   std::size_t came = 0;
-  for (const Errand& errand : errands_) came += judge(job, errand);
+  for (const Errand& errand : errands) came += judge(job, errand);
   forget_dropped();
   if (!fetched) return fetched.error();
   return came;
@@ -156,19 +157,19 @@ Status Swarm::fetch_from_source(Pipeline& source, Job& job, const Blocks& blocks
   return fetched;
 }
 
-void Swarm::send_out(const Job& job, std::size_t most) {
-  is_source_done_ = false;
-  errands_.clear();
+std::list<Swarm::Errand> Swarm::make_errands(const Job& job, std::size_t most) {
+  std::list<Errand> errands;
   for (Member& member : members_) {
     Blocks blocks = blocks_of(job, member, most);
     if (blocks.empty()) continue;
     note_asked(blocks);
-    errands_.push_back({.member = &member,
-                        .blocks = std::move(blocks),
-                        .pipeline = Pipeline{site_, *member.connection, instance_.settings.compress,
-                                             Pipeline::From::member}});
-    errands_.back().pipeline.share_job(&turn_);
+    errands.push_back({.member = &member,
+                       .blocks = std::move(blocks),
+                       .pipeline = Pipeline{site_, *member.connection, instance_.settings.compress,
+                                            Pipeline::From::member}});
+    errands.back().pipeline.share_job(&turn_);
   }
+  return errands;
 }
 
 void Swarm::carry_out(Job& job, Errand& errand) {

@@ -61,7 +61,7 @@ class Swarm {
   /// from members. Errors: the source's connection's.
   Result<std::size_t> fetch_round(Job& job, Pipeline& source, const Blocks& ours, std::size_t most);
   Status fetch_from_source(Pipeline& source, Job& job, const Blocks& blocks);
-  void send_out(const Job& job, std::size_t most);
+  std::list<Errand> make_errands(const Job& job, std::size_t most);
   void carry_out(Job& job, Errand& errand);
   /// Takes note of what came, and lets go of a member that is no help. Returns how many blocks.
   std::size_t judge(const Job& job, const Errand& errand);
@@ -93,7 +93,6 @@ class Swarm {
   std::uint64_t source_rate_ = 0;    ///< bytes a second, of late
   std::mutex turn_;                  ///< whose turn it is with the job, while a round is on
   bool is_source_done_ = false;      ///< guarded by turn_
-  std::list<Errand> errands_;        ///< of this round; their threads use them
 };
 
 }  // namespace lefting::downloader

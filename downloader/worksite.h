@@ -110,7 +110,7 @@ class Worksite {
   bool may_be_here(const Job& job) const;
   void take_whole(Job& job, UniqueFd old_file, const std::string& from);
   /// What the wanted content can be made of, its old version first.
-  std::vector<OldFile> old_files(const Job& job, const std::vector<Basis>& bases);
+  std::vector<OldFile> old_files(const Job& job, const std::vector<Basis>& bases) const;
   bool add_recorded(std::vector<OldFile>& files, const Record& record) const;
   std::optional<Delta> plan_delta_of(const OldFile& old,
                                      std::span<const share::Block> new_blocks) const;

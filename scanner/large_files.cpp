@@ -28,21 +28,6 @@ Status read_as_it_is(const share::Share& share, const std::string& path,
   return is_same ? Status{} : os_error(share::kChangedMeanwhile, "hash", path);
 }
 
-/// Cuts a file with all `threads`.
-Result<std::string> cut_as_it_is(const share::Share& share, const std::string& path,
-                                 const share::FileStat& stat, std::size_t threads,
-                                 const std::function<bool()>& beat) {
-  std::string blocks;
-  const Status read = read_as_it_is(share, path, stat, [&](int fd) -> Status {
-    const auto cut = share::cut_file(fd, stat.size, threads, beat);
-    if (!cut) return cut.error();
-    blocks = share::encode_blocks(cut.value());
-    return {};
-  });
-  if (!read) return read.error();
-  return blocks;
-}
-
 }  // namespace
 
 Result<Sha256> hash_as_it_is(const share::Share& share, const std::string& path,
@@ -132,24 +117,31 @@ bool LargeFiles::goes_on() const {
 }
 
 Status LargeFiles::sketch(Wish& wish) const {
-  const auto beat = [this] { return goes_on(); };
+  share::Sketch sketch;
   const Status read = read_as_it_is(share_, wish.path, wish.stat, [&](int fd) -> Status {
-    auto sketch = share::sketch_file(fd, wish.stat.size, beat);
-    if (!sketch) return sketch.error();
-    wish.sketch = sketch.take();
+    auto made = share::sketch_file(fd, wish.stat.size, [this] { return goes_on(); });
+    if (!made) return made.error();
+    sketch = made.take();
     return {};
   });
   if (!read) return read;
-  wish.manifest.bases = find_bases_(*wish.sketch);
+  wish.manifest.bases = find_bases_(sketch);
   wish.cuts |= !wish.manifest.bases.empty();
+  wish.sketch = std::move(sketch);
   return {};
 }
 
+/// With all `cutters_` threads.
 Status LargeFiles::cut(Wish& wish) const {
-  auto blocks = cut_as_it_is(share_, wish.path, wish.stat, cutters_, [this] { return goes_on(); });
-  if (!blocks) return blocks.error();
-  wish.manifest.blocks = blocks.take();
-  return {};
+  std::string blocks;
+  const Status read = read_as_it_is(share_, wish.path, wish.stat, [&](int fd) -> Status {
+    const auto cut = share::cut_file(fd, wish.stat.size, cutters_, [this] { return goes_on(); });
+    if (!cut) return cut.error();
+    blocks = share::encode_blocks(cut.value());
+    return {};
+  });
+  if (read) wish.manifest.blocks = std::move(blocks);
+  return read;
 }
 
 void LargeFiles::carry_out(Done& done) {

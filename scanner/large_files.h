@@ -61,8 +61,8 @@ class LargeFiles {
              std::function<bool()> is_ending);
   ~LargeFiles();
 
-  /// Of a path that is not asked for.
-  /// Nothing comes of it where that path is being worked on by now: look again when that is done.
+  /// Of a path that is not asked for; where it is by now, nothing comes of it: look again when that
+  /// is done.
   void ask(Wish wish);
   /// For when there is nothing else to do, in the place of what was asked for so before.
   void ask_later(std::deque<Wish> wishes);

@@ -20,15 +20,21 @@ std::uint64_t count(Node& node, const char* what) {
   return number_of(summary["counts"], what);
 }
 
+/// All know each other when the first one writes a file; returns its content.
+std::string offer(Nodes& nodes, unsigned seed) {
+  nodes[1].write("f", "");
+  nodes.start_all();
+  nodes.settle();
+  std::string content = random_bytes(kBytes, seed);
+  nodes[0].write("big", content);
+  return content;
+}
+
 }  // namespace
 
 TEST_CASE("swarm: of a file that four fetch its source sends little more than one copy") {
   Nodes nodes{5, false};
-  nodes[1].write("f", "");
-  nodes.start_all();
-  nodes.settle();
-  const std::string content = random_bytes(kBytes, 1);
-  nodes[0].write("big", content);
+  const std::string content = offer(nodes, 1);
   for (std::size_t i = 1; i < 5; ++i) {
     REQUIRE(eventually([&] { return nodes[i].holds("big", content); }, Seconds{60}));
     CHECK(count(nodes[i], "received_bytes") < kBytes + kBytes / 8);
@@ -38,11 +44,7 @@ TEST_CASE("swarm: of a file that four fetch its source sends little more than on
 
 TEST_CASE("swarm: who fetches from one that goes away in the middle gets it all from the others") {
   Nodes nodes{4};
-  nodes[1].write("f", "");
-  nodes.start_all();
-  nodes.settle();
-  const std::string content = random_bytes(kBytes, 2);
-  nodes[0].write("big", content);
+  const std::string content = offer(nodes, 2);
   REQUIRE(eventually([&] { return count(nodes[3], "sent_bytes") > 0; }));
   nodes[3].stop();
   for (std::size_t i = 1; i < 3; ++i) {
@@ -52,11 +54,7 @@ TEST_CASE("swarm: who fetches from one that goes away in the middle gets it all 
 
 TEST_CASE("swarm: whichever of those that fetch and give dies in the middle, all get it") {
   Nodes nodes{4};
-  nodes[1].write("f", "");
-  nodes.start_all();
-  nodes.settle();
-  const std::string content = random_bytes(kBytes, 3);
-  nodes[0].write("big", content);
+  const std::string content = offer(nodes, 3);
   for (std::size_t death = 0; death < 6; ++death) {
     Node& node = nodes[1 + death % 3];
     const std::uint64_t before = count(node, "received_bytes");
