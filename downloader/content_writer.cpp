@@ -20,10 +20,11 @@ constexpr std::uint64_t kWriteBack = 16u << 20;
 
 }  // namespace
 
-ContentWriter::ContentWriter(share::PartialFile& partial, std::uint64_t size_bytes, Note note)
+ContentWriter::ContentWriter(share::PartialFile& partial, std::uint64_t size_bytes, HashKind kind,
+                             Note note)
     : partial_{partial}, size_{size_bytes}, note_{std::move(note)} {
   writer_ = std::jthread{[this] { write_all(); }};
-  hasher_ = std::jthread{[this] { hash_all(); }};
+  hasher_ = std::jthread{[this, kind] { hash_all(kind); }};
 }
 
 ContentWriter::~ContentWriter() {
@@ -107,7 +108,7 @@ void ContentWriter::advance(std::uint64_t frontier) {
   changed_.notify_all();
 }
 
-Result<Sha256> ContentWriter::finish() {
+Result<ContentHash> ContentWriter::finish() {
   hasher_.join();
   return hash_;
 }
@@ -156,8 +157,8 @@ ContentWriter::Slot* ContentWriter::next_in_memory() {
   return at == slots_.end() ? nullptr : &*at;
 }
 
-void ContentWriter::hash_all() {
-  share::Hasher hasher;
+void ContentWriter::hash_all(HashKind kind) {
+  share::Hasher hasher{kind};
   std::vector<std::byte> buffer(kReadBack);
   std::unique_lock lock{mutex_};
   while (hashed_ < size_) {

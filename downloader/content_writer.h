@@ -12,7 +12,7 @@
 #include <span>
 #include <thread>
 
-#include "common/base/ids.h"
+#include "common/base/content_hash.h"
 #include "common/base/result.h"
 #include "common/share/partial.h"
 
@@ -36,8 +36,8 @@ class ContentWriter {
   /// file's first bytes are in it now, as far as is known. Errors end the writing.
   using Note = std::function<Result<std::uint64_t>(const Piece&)>;
 
-  /// `partial` must outlive it.
-  ContentWriter(share::PartialFile& partial, std::uint64_t size_bytes, Note note);
+  /// `partial` must outlive it. `kind`: of its hash.
+  ContentWriter(share::PartialFile& partial, std::uint64_t size_bytes, HashKind kind, Note note);
   ~ContentWriter();
 
   /// Room for a piece, of at most a block of the file, which put() takes; until then the same.
@@ -52,7 +52,7 @@ class ContentWriter {
   /// All bytes before `frontier` are in the file now.
   void advance(std::uint64_t frontier);
   /// Waits for the hash of the file. The frontier must be at its end.
-  Result<Sha256> finish();
+  Result<ContentHash> finish();
 
  private:
   static constexpr std::size_t kPieces = 4;
@@ -74,7 +74,7 @@ class ContentWriter {
   void make_room();
   void write_all();
   Result<std::uint64_t> write(const Slot& slot);
-  void hash_all();
+  void hash_all(HashKind kind);
   // The mutex is held for these.
   Slot* find_room();
   Slot* next_in_memory();  ///< which begins where the hash is
@@ -97,7 +97,7 @@ class ContentWriter {
   std::uint64_t hashed_ = 0;    ///< all before is in the hash
   bool is_hashing_ = false;
   bool stop_ = false;
-  Result<Sha256> hash_{Sha256{}};
+  Result<ContentHash> hash_{ContentHash{}};
 
   std::jthread writer_;  // last: they use the others
   std::jthread hasher_;

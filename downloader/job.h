@@ -39,7 +39,7 @@ struct Job {
   std::uint64_t retry_ms = 0;  ///< 0: by attempts; state::kNoRetry: until a source is online
 
   std::optional<share::PartialFile> partial;
-  std::optional<Sha256> hash;  ///< of what was fetched
+  std::optional<ContentHash> hash;  ///< of what was fetched
   std::uint64_t blocks = 0;
   // While there is a writer it alone touches these three, until it has settled:
   std::vector<std::uint8_t> done;

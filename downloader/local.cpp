@@ -202,10 +202,7 @@ Status Worksite::copy_runs(Job& job) {
     if (auto copied = reads ? read_run(job, run) : copy_run(job, run); !copied) return copied;
   }
   if (job.writer) return job.writer->settle();
-  auto hash = share::hash_file(job.partial->fd(), [this] { return !context_.stopping(); });
-  if (!hash) return hash.error();
-  job.hash = hash.value();
-  return {};
+  return hash_partial(job);
 }
 
 Status Worksite::copy_run(Job& job, const Delta::Run& run) {

@@ -160,7 +160,7 @@ Result<std::optional<Manifest>> Pipeline::fetch_manifest(const Job& job) {
   return std::optional{std::move(manifest)};
 }
 
-Result<std::optional<Sha256>> Pipeline::fetch_hash(Job& job) {
+Result<std::optional<ContentHash>> Pipeline::fetch_hash(Job& job) {
   const wire::Request request = request_for(job, wire::Part::entry);
   for (;;) {
     const std::uint64_t asked = monotonic_ms();
@@ -176,7 +176,7 @@ Result<std::optional<Sha256>> Pipeline::fetch_hash(Job& job) {
     } else {
       return reply.entry->hash;
     }
-    return std::optional<Sha256>{};
+    return std::optional<ContentHash>{};
   }
 }
 
@@ -314,9 +314,7 @@ void Pipeline::take_bytes(const Sent& sent, std::span<const std::byte> bytes) {
   if (auto written = job.partial->write(bytes, sent.offset); !written) {
     return site_.give_up(job, written);
   }
-  thread_local share::Hasher hasher;
-  hasher.add(bytes);
-  job.hash = hasher.finish();
+  job.hash = share::hash_bytes(bytes, site_.hash_kind(job));
   site_.note_only_block(job);
 }
 

@@ -40,7 +40,7 @@ class Pipeline {
   /// Asks for the hash of content that was announced without, and waits until the source has it.
   /// Nothing where it has none to give, or another version: then the job is put off.
   /// Errors: the connection's.
-  Result<std::optional<Sha256>> fetch_hash(Job& job);
+  Result<std::optional<ContentHash>> fetch_hash(Job& job);
   /// Fetches until each job is whole or can't go on (it is put off then), but begins no further one
   /// after kLongestFetch: what is here is not to wait for all that a slow link has still to bring.
   /// Errors: the connection's; jobs that are not whole stay in Stage::fetch.

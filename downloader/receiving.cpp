@@ -33,10 +33,11 @@ void Worksite::open_partial(Job& job) {
   }
   job.done.resize((job.blocks + 7) / 8);
   if (job.blocks > 1) {
-    job.writer = std::make_unique<ContentWriter>(
-        *job.partial, job.wanted().size, [this, &job](const ContentWriter::Piece& piece) {
-          return job.delta ? note_delta(job, piece) : note_block(job, piece);
-        });
+    job.writer = std::make_unique<ContentWriter>(*job.partial, job.wanted().size, hash_kind(job),
+                                                 [this, &job](const ContentWriter::Piece& piece) {
+                                                   return job.delta ? note_delta(job, piece)
+                                                                    : note_block(job, piece);
+                                                 });
   }
   while (job.frontier < job.blocks && job.has(job.frontier)) ++job.frontier;
   if (job.writer) {
@@ -117,6 +118,19 @@ Status Worksite::forget_content(Job& job) {
   return gone;
 }
 
+HashKind Worksite::hash_kind(const Job& job) const {
+  const auto& hash = job.wanted().hash;
+  return hash ? hash->kind : lefting::hash_kind(instance_.settings);
+}
+
+Status Worksite::hash_partial(Job& job) {
+  const auto hash =
+      share::hash_file(job.partial->fd(), hash_kind(job), [this] { return !context_.stopping(); });
+  if (!hash) return hash.error();
+  job.hash = hash.value();
+  return {};
+}
+
 /// Of one block it is known already.
 Status Worksite::take_hash(Job& job) {
   if (job.writer) {
@@ -125,13 +139,15 @@ Status Worksite::take_hash(Job& job) {
     if (!hash) return hash.error();
     job.hash = hash.value();
   } else if (job.blocks == 0) {
-    job.hash = share::Hasher{}.finish();
+    job.hash = share::hash_bytes({}, hash_kind(job));
   }
+  // Its source said only afterwards of which kind its hash is.
+  if (job.hash && job.hash->kind != hash_kind(job)) return hash_partial(job);
   return {};
 }
 
 /// On the ticket too: who dies between the rename and the record leaves a file that is known then.
-void Worksite::learn_hash(Job& job, const std::optional<Sha256>& hash) {
+void Worksite::learn_hash(Job& job, const std::optional<ContentHash>& hash) {
   if (!hash) {
     job.has_no_hash = true;
     if (job.partial->resumed()) abandon(job, {Cause::wrong_content, "nothing proves what is here"});

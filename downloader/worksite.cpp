@@ -76,7 +76,7 @@ bool Worksite::look(Job& job) {
   job.record = instance_.dictionary.find(job.path());
   const Record* record = job.record ? &*job.record : nullptr;
   const auto stat = share_.stat(job.path());
-  sync::Here here{.record = record, .standing = sync::Standing::unknown, .hash = {}};
+  sync::Here here{.record = record, .standing = sync::Standing::unknown, .hashes = {}};
   if (stat) {
     job.found = stat.value();
     here.standing = standing_of(job.found, record);
@@ -84,12 +84,12 @@ bool Worksite::look(Job& job) {
   }
   make_plan(job, here);
   if (job.plan.step == sync::Step::hash) {
-    auto hash = hash_here(job);
-    if (!hash) {
-      context_.stopping() ? job.give_back() : put_off_by(job, hash.error());
+    const auto hashes = hash_here(job);
+    if (!hashes) {
+      context_.stopping() ? job.give_back() : put_off_by(job, hashes.error());
       return false;
     }
-    here.hash = hash.value();
+    here.hashes = hashes.value();
     make_plan(job, here);
   }
   const bool is_unread = job.plan.step == sync::Step::wait && !stat;
@@ -106,10 +106,11 @@ void Worksite::make_plan(Job& job, const sync::Here& here) const {
   job.plan = sync::plan_ticket(job.wanted(), former, here, instance_.writer, wall_ms());
 }
 
-Result<Sha256> Worksite::hash_here(const Job& job) const {
+Result<ContentHashes> Worksite::hash_here(const Job& job) const {
   auto fd = share_.open_file(job.path());
   if (!fd) return fd.error();
-  return share::hash_file(fd.value().get(), [this] { return !context_.stopping(); });
+  return share::hash_file(fd.value().get(), HashKinds::both(),
+                          [this] { return !context_.stopping(); });
 }
 
 void Worksite::carry_out(Job& job) {
@@ -218,7 +219,7 @@ void Worksite::make_way(Job& job, const Error& why) {
   if (!stat) return put_off_by(job, why);
   const auto record = instance_.dictionary.find(path);
   const Record* known = record ? &*record : nullptr;
-  const sync::Here here{.record = known, .standing = standing_of(stat, known), .hash = {}};
+  const sync::Here here{.record = known, .standing = standing_of(stat, known), .hashes = {}};
   job.plan = sync::plan_way(here, instance_.tickets.find(path).has_value(),
                             {.writer = instance_.writer, .now_ms = wall_ms()});
   if (job.plan.step == sync::Step::wait) return job.put_off(job.plan.reason);

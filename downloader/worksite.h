@@ -55,8 +55,10 @@ class Worksite {
   void save_done(Job& job);
   /// The partial file is useless: takes it away, with what was noted of it, and puts the job off.
   void abandon(Job& job, Reason reason);
+  /// Of the hash that proves it, or will be recorded of it.
+  HashKind hash_kind(const Job& job) const;
   /// All blocks are there, and its source has said which hash they must have; or that it has none.
-  void learn_hash(Job& job, const std::optional<Sha256>& hash);
+  void learn_hash(Job& job, const std::optional<ContentHash>& hash);
   /// All blocks are there: proves the content.
   void prove(Job& job);
   /// The scanner recorded something of the path meanwhile.
@@ -74,7 +76,7 @@ class Worksite {
  private:
   bool look(Job& job);
   void make_plan(Job& job, const sync::Here& here) const;
-  Result<Sha256> hash_here(const Job& job) const;
+  Result<ContentHashes> hash_here(const Job& job) const;
   void carry_out(Job& job);
   void restamp(Job& job);
   void remove(Job& job);
@@ -88,6 +90,7 @@ class Worksite {
   /// The same of one of which something may have been noted since the ticket was checked out.
   Status forget_content(Job& job);
   Status take_hash(Job& job);
+  Status hash_partial(Job& job);
   /// Notes what has been written: on the ticket, and from time to time in the store. By the thread
   /// of the job's writer (ContentWriter::Note). Errors: ECANCELED: the ticket is another by now.
   Result<std::uint64_t> note_block(Job& job, const ContentWriter::Piece& piece);
@@ -101,7 +104,7 @@ class Worksite {
     UniqueFd fd;
     std::string path;
     std::uint64_t size = 0;
-    std::optional<Sha256> hash = {};  ///< where it is recorded
+    std::optional<ContentHash> hash = {};  ///< where it is recorded
   };
 
   Result<UniqueFd> open_as_recorded(const Record& record) const;

@@ -32,7 +32,8 @@ bool Announcer::is_worth(const std::string& path, const share::FileStat& stat, b
 
 void Announcer::announce(const Entry& entry, const Manifest& manifest) {
   if (!manifest.blocks.empty()) {
-    const Sha256 content = sync::announced_content(entry.path, sync::stamp_counter(entry.version));
+    const ContentHash content =
+        sync::announced_content(entry.path, sync::stamp_counter(entry.version));
     instance_.store.put_manifest(content, share::kCutRule, manifest);
   }
   tell_(entry);

@@ -106,10 +106,19 @@ sync::Finder Examiner::finder(std::uint64_t now_ms) const {
 
 /// True where the file is what its ticket brought, or would bring: the downloader, which may wait
 /// for something else, is told to look.
-bool Examiner::leave_placed(const std::string& path, const sync::Here& here) const {
+bool Examiner::leave_placed(const std::string& path, const share::FileStat& stat, sync::Here here) {
   if (!instance_.tickets.find(path)) return false;
   const auto ticket = instance_.store.find_ticket(path);
-  if (!ticket || !sync::is_placed(*ticket, here, instance_.writer, wall_ms())) return false;
+  if (!ticket) return false;
+  const auto is_unclear = [&](const Entry& wish) {
+    return wish.hash && !here.hashes->of(wish.hash->kind);
+  };
+  if (is_unclear(ticket->wanted) || std::ranges::any_of(ticket->former, is_unclear)) {
+    const Content content = read(path, stat, HashKinds::both(), false);
+    if (!content.hashes) return true;  // it is looked at again
+    here.hashes = content.hashes.value();
+  }
+  if (!sync::is_placed(*ticket, here, instance_.writer, wall_ms())) return false;
   instance_.tickets.give_back(path, ticket->id);
   instance_.wakes.downloader.signal();
   return true;
@@ -148,14 +157,15 @@ std::optional<Record> Examiner::origin_of(const std::string& path, const share::
 }
 
 Finding Examiner::have_hashed(const std::string& path, const share::FileStat& stat,
-                              const Record* known, bool cuts,
+                              const Record* known, HashKinds kinds, bool cuts,
                               std::optional<LargeFiles::Done> done) {
   using Work = LargeFiles::Work;
   if (large_files_.is_asked(path)) return {Outcome::hashing, {}, {}};
-  const bool failed = done && !done->hash;
+  const bool failed = done && !done->hashes;
   LargeFiles::Wish wish =
       done ? std::move(done->wish) : LargeFiles::Wish{.path = path, .stat = stat};
   wish.cuts |= cuts;
+  wish.kinds = kinds;
   wish.now_ms = wall_ms();
   const bool is_ready = wish.cuts ? !wish.manifest.blocks.empty() : wish.sketch.has_value();
   // Not while the hash may say that it is nobody's change.
@@ -177,24 +187,34 @@ void Examiner::note_sketch(const Record& record, const LargeFiles::Done& done) c
   instance_.store.put_sketch({*entry.hash, entry.size, entry.mtime_ns}, *done.wish.sketch);
 }
 
-Examiner::Content Examiner::read(const std::string& path, const share::FileStat& stat, bool cuts) {
+HashKinds Examiner::kinds_for(const share::FileStat& stat, const Record* known) const {
+  const HashKind kind = hash_kind(instance_.settings);
+  const bool may_be_known = known != nullptr && known->entry.hash &&
+                            known->entry.hash->kind != kind && known->entry.size == stat.size;
+  return may_be_known ? HashKinds::both() : HashKinds::only(kind);
+}
+
+Examiner::Content Examiner::read(const std::string& path, const share::FileStat& stat,
+                                 HashKinds kinds, bool cuts) {
   Content out;
-  out.hash = hash_as_it_is(share_, path, stat, cuts ? &out.manifest.blocks : nullptr, [this] {
+  const auto beat = [this] {
     context_.beat();
     return !context_.stopping();
-  });
+  };
+  out.hashes =
+      hash_as_it_is(share_, path, stat, kinds, cuts ? &out.manifest.blocks : nullptr, beat);
   out.now_ms = wall_ms();
   return out;
 }
 
 Finding Examiner::unread(const std::string& path, const share::FileStat& stat,
                          const Content& content) {
-  const int code = content.hash.error().code.value();
+  const int code = content.hashes.error().code.value();
   const bool changed = code == share::kChangedMeanwhile;
   if (stat.size >= kLargeBytes && changed) announcer_.note_unsettled(path);
   const bool passes = code == ENOENT || code == ECANCELED || changed;
   Finding finding =
-      passes ? Finding{Outcome::restless, {}, {}} : unreadable(path, content.hash.error());
+      passes ? Finding{Outcome::restless, {}, {}} : unreadable(path, content.hashes.error());
   finding.announced = content.announced;
   return finding;
 }
@@ -213,6 +233,7 @@ Finding Examiner::look_at_file(const std::string& path, const share::FileStat& s
 
   const Record* known = record ? &*record : nullptr;
   const auto origin = origin_of(path, stat, moves);
+  const HashKinds kinds = kinds_for(stat, known);
   // Of a new version the peers have the old one, and fetch only the blocks that it has not.
   const bool cuts = record && !record->entry.deleted && stat.size > share::kWorthCutting;
   if (done && !(done->wish.stat == stat)) {
@@ -223,24 +244,27 @@ Finding Examiner::look_at_file(const std::string& path, const share::FileStat& s
   }
   const bool is_hashed = done && done->wish.work == LargeFiles::Work::hash;
   if (is_large && !origin && !is_hashed) {
-    return have_hashed(path, stat, known, cuts, std::move(done));
+    return have_hashed(path, stat, known, kinds, cuts, std::move(done));
   }
 
-  Content content = is_hashed ? Content{.hash = std::move(done->hash),
+  Content content = is_hashed ? Content{.hashes = std::move(done->hashes),
                                         .manifest = std::move(done->wish.manifest),
                                         .sketch = std::move(done->wish.sketch),
                                         .now_ms = done->wish.now_ms,
                                         .announced = done->wish.announced}
-                    : origin  ? Content{.hash = *origin->entry.hash}
-                              : read(path, stat, cuts);
-  if (!content.hash) return unread(path, stat, content);
+                    : origin  ? Content{.hashes = hashes_with(*origin->entry.hash)}
+                              : read(path, stat, kinds, cuts);
+  if (!content.hashes) return unread(path, stat, content);
   note_readable(path);
-  sync::Change change{
-      sync::found_file(known, path, stat, content.hash.value(), finder(content.now_ms)),
-      known != nullptr ? known->sequence : 0};
-  sync::Here here{.record = known, .standing = sync::Standing::other, .hash = content.hash.value()};
+  sync::Change change{sync::found_file(known, path, stat,
+                                       sync::recorded_hash(content.hashes.value(), known,
+                                                           hash_kind(instance_.settings)),
+                                       finder(content.now_ms)),
+                      known != nullptr ? known->sequence : 0};
+  sync::Here here{
+      .record = known, .standing = sync::Standing::other, .hashes = content.hashes.value()};
   here.set_file(stat);
-  if (leave_placed(path, here)) return {Outcome::claimed, {}, {}};
+  if (leave_placed(path, stat, here)) return {Outcome::claimed, {}, {}};
   return {.outcome = Outcome::written,
           .change = std::move(change),
           .seen = stat,

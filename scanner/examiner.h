@@ -44,7 +44,7 @@ class Examiner {
  private:
   /// What a file holds, or why it could not be read.
   struct Content {
-    Result<Sha256> hash{Sha256{}};
+    Result<ContentHashes> hashes{ContentHashes{}};
     Manifest manifest = {};
     std::optional<share::Sketch> sketch = {};
     std::uint64_t now_ms =
@@ -52,21 +52,23 @@ class Examiner {
     bool announced = false;
   };
 
-  bool leave_placed(const std::string& path, const sync::Here& here) const;
+  bool leave_placed(const std::string& path, const share::FileStat& stat, sync::Here here);
   Finding unreadable(const std::string& path, const Error& error);
   /// It could be read, while nobody changed it; or it is gone.
   void note_readable(const std::string& path);
   Finding look_at(const std::string& path, const Moves& moves);
   Finding look_at_ignored(const std::string& path) const;
   Finding look_at_missing(const std::string& path) const;
+  /// The setting's; both where what is recorded has one of another kind, and it may be that.
+  HashKinds kinds_for(const share::FileStat& stat, const Record* known) const;
   /// Has it hashed, and tells the peers of it where they may fetch it meanwhile: once it is known
   /// that they have nothing to make it of, or of which blocks. `done`: what has come of an earlier
   /// call.
   Finding have_hashed(const std::string& path, const share::FileStat& stat, const Record* known,
-                      bool cuts, std::optional<LargeFiles::Done> done);
+                      HashKinds kinds, bool cuts, std::optional<LargeFiles::Done> done);
   /// Of a file that is as recorded; it may be without a sketch.
   void note_sketch(const Record& record, const LargeFiles::Done& done) const;
-  Content read(const std::string& path, const share::FileStat& stat, bool cuts);
+  Content read(const std::string& path, const share::FileStat& stat, HashKinds kinds, bool cuts);
   Finding unread(const std::string& path, const share::FileStat& stat, const Content& content);
   Finding look_at_file(const std::string& path, const share::FileStat& stat, const Moves& moves);
   /// The record of the file that was renamed to `path`, if it is untouched.

@@ -30,22 +30,22 @@ Status read_as_it_is(const share::Share& share, const std::string& path,
 
 }  // namespace
 
-Result<Sha256> hash_as_it_is(const share::Share& share, const std::string& path,
-                             const share::FileStat& stat, std::string* blocks,
-                             const std::function<bool()>& beat) {
-  Result<Sha256> hash{Sha256{}};
+Result<ContentHashes> hash_as_it_is(const share::Share& share, const std::string& path,
+                                    const share::FileStat& stat, HashKinds kinds,
+                                    std::string* blocks, const std::function<bool()>& beat) {
+  Result<ContentHashes> hashes{ContentHashes{}};
   Result<std::vector<share::Block>> cut{std::vector<share::Block>{}};
   const Status read = read_as_it_is(share, path, stat, [&](int fd) -> Status {
     std::jthread cutter;
     if (blocks != nullptr) {
       cutter = std::jthread{[&] { cut = share::cut_file(fd, stat.size, 1, beat); }};
     }
-    hash = share::hash_file(fd, beat);
-    return hash ? Status{} : hash.error();
+    hashes = share::hash_file(fd, kinds, beat);
+    return hashes ? Status{} : hashes.error();
   });
   if (!read) return read.error();
   if (blocks != nullptr && cut) *blocks = share::encode_blocks(cut.value());
-  return hash;
+  return hashes;
 }
 
 LargeFiles::LargeFiles(const share::Share& share, std::size_t threads, FindBases find_bases,
@@ -147,14 +147,14 @@ Status LargeFiles::cut(Wish& wish) const {
 void LargeFiles::carry_out(Done& done) {
   Wish& wish = done.wish;
   const auto note = [&](const Status& status) {
-    if (!status) done.hash = status.error();
+    if (!status) done.hashes = status.error();
   };
   if (wish.work == Work::cut) return note(cut(wish));
   if (!wish.sketch) note(sketch(wish));
-  if (wish.work == Work::sketch || !done.hash) return;
+  if (wish.work == Work::sketch || !done.hashes) return;
   const bool cuts = wish.cuts && wish.manifest.blocks.empty();
-  done.hash = hash_as_it_is(share_, wish.path, wish.stat, cuts ? &wish.manifest.blocks : nullptr,
-                            [this] { return goes_on(); });
+  done.hashes = hash_as_it_is(share_, wish.path, wish.stat, wish.kinds,
+                              cuts ? &wish.manifest.blocks : nullptr, [this] { return goes_on(); });
 }
 
 LargeFiles::Wish LargeFiles::take_next() {

@@ -25,9 +25,9 @@ namespace lefting::scanner {
 /// Hashes a file of the share, which must be as `stat` says before and after it (EBUSY otherwise).
 /// `blocks`: it is cut beside that, and they are put there, encoded; null: it is not cut.
 /// `beat`: called at least every 1 MiB; false ends the work (ECANCELED).
-Result<Sha256> hash_as_it_is(const share::Share& share, const std::string& path,
-                             const share::FileStat& stat, std::string* blocks,
-                             const std::function<bool()>& beat);
+Result<ContentHashes> hash_as_it_is(const share::Share& share, const std::string& path,
+                                    const share::FileStat& stat, HashKinds kinds,
+                                    std::string* blocks, const std::function<bool()>& beat);
 
 /// Hashes, cuts and sketches large files on threads of its own, so that nothing else waits for
 /// that. Any thread may call.
@@ -42,6 +42,7 @@ class LargeFiles {
     std::string path;
     share::FileStat stat;
     Work work = Work::hash;
+    HashKinds kinds = {};
     bool cuts = false;         ///< it is to be cut, too; set where a basis is found
     bool announced = false;    ///< the asker has told the peers
     std::uint64_t now_ms = 0;  ///< wall clock when it was asked for
@@ -50,7 +51,8 @@ class LargeFiles {
   };
   struct Done {
     Wish wish;
-    Result<Sha256> hash{Sha256{}};  ///< of other work only its error says something
+    /// Of other work only its error says something.
+    Result<ContentHashes> hashes{ContentHashes{}};
   };
   using FindBases = std::function<std::vector<Basis>(const share::Sketch&)>;
 

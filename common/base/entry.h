@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/content_hash.h"
 #include "common/base/ids.h"
 
 namespace lefting {
@@ -28,7 +29,7 @@ struct Entry {
   std::uint64_t size = 0;
   std::int64_t mtime_ns = 0;
   std::uint32_t mode = 0644;  ///< permission bits, 0 to 0777
-  std::optional<Sha256> hash;
+  std::optional<ContentHash> hash;
   VersionVector version;
   bool deleted = false;  ///< a tombstone; size is 0
   bool operator==(const Entry&) const = default;
@@ -62,7 +63,7 @@ struct Ticket {
 
 /// A content of which another one can be made, most likely: they have blocks in common.
 struct Basis {
-  Sha256 hash;
+  ContentHash hash;
   std::uint64_t size = 0;
   std::int64_t mtime_ns = 0;  ///< of a file that had it
   bool operator==(const Basis&) const = default;

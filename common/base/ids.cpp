@@ -9,12 +9,12 @@ constexpr std::string_view kBase32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 constexpr std::string_view kBase64 =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+}  // namespace
+
 int hex_digit(char c) {
   const auto at = kHex.find(c);
   return at == kHex.npos ? -1 : static_cast<int>(at);
 }
-
-}  // namespace
 
 std::string to_hex(std::span<const std::uint8_t> bytes) {
   std::string out;
@@ -24,20 +24,6 @@ std::string to_hex(std::span<const std::uint8_t> bytes) {
     out += kHex[b & 15];
   }
   return out;
-}
-
-std::string to_text(const Sha256& hash) { return to_hex(hash.bytes); }
-
-std::optional<Sha256> parse_sha256(std::string_view text) {
-  if (text.size() != 64) return std::nullopt;
-  Sha256 hash;
-  for (std::size_t i = 0; i < 32; ++i) {
-    const int high = hex_digit(text[2 * i]);
-    const int low = hex_digit(text[2 * i + 1]);
-    if (high < 0 || low < 0) return std::nullopt;
-    hash.bytes[i] = static_cast<std::uint8_t>(high * 16 + low);
-  }
-  return hash;
 }
 
 std::string to_text(const DeviceId& device) {

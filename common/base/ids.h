@@ -11,12 +11,6 @@
 
 namespace lefting {
 
-/// SHA-256 of a file's content.
-struct Sha256 {
-  std::array<std::uint8_t, 32> bytes{};
-  auto operator<=>(const Sha256&) const = default;
-};
-
 /// The first 8 characters of a device ID: how a version vector names a device.
 struct ShortId {
   std::uint64_t packed = 0;  ///< the 8 characters, big-endian, so that order is text order
@@ -32,9 +26,8 @@ struct DeviceId {
 /// Chosen at random when an index is created: a rebuilt index is another one. 0 is none.
 using IndexId = std::uint64_t;
 
+int hex_digit(char c);  ///< its value; -1: it is no lower-case hex digit
 std::string to_hex(std::span<const std::uint8_t> bytes);
-std::string to_text(const Sha256& hash);  ///< 64 lower-case hex digits
-std::optional<Sha256> parse_sha256(std::string_view text);
 std::string to_text(const DeviceId& device);  ///< 13 groups of 4 joined by '-'
 /// Takes 52 characters of base32 in either case, with or without the '-'.
 std::optional<DeviceId> parse_device_id(std::string_view text);

@@ -44,6 +44,7 @@ const Row kRows[] = {
     {"trash_days", Number{&Settings::trash_days, 0, 36500}, "how long it is kept, in days"},
     {"trash_percent", Number{&Settings::trash_percent, 0, 100},
      "how much of the disk it may take at most"},
+    {"hash", &Settings::hash, "what proves new content: blake3, or sha256"},
     {"hash_threads", Number{&Settings::hash_threads, 1, 256}, "threads that hash changed files"},
     {"downloads", Number{&Settings::downloads, 1, 64}, "tickets worked on at once"},
     {"max_connections", Number{&Settings::max_connections, 1, 10000},
@@ -70,6 +71,7 @@ Status check_text(std::string_view key, std::string_view text) {
       text != "error") {
     return bad_value(key, text, "debug, info, warning or error");
   }
+  if (key == "hash" && !parse_hash_kind(text)) return bad_value(key, text, "blake3 or sha256");
   if ((key == "share" || key == "listen") && text.empty()) return bad_value(key, text, "a value");
   return {};
 }
@@ -245,6 +247,10 @@ LogLevel log_level(const Settings& settings) {
   if (settings.log_level == "warning") return LogLevel::warning;
   if (settings.log_level == "error") return LogLevel::error;
   return LogLevel::info;
+}
+
+HashKind hash_kind(const Settings& settings) {
+  return parse_hash_kind(settings.hash).value_or(HashKind::blake3);
 }
 
 InstancePaths instance_paths(const std::string& state_flag) {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/content_hash.h"
 #include "common/base/log.h"
 #include "common/base/result.h"
 
@@ -25,6 +26,7 @@ struct Settings {
   bool trash = true;  ///< what peers overwrite or remove is kept for a while
   std::uint64_t trash_days = 30;
   std::uint64_t trash_percent = 10;  ///< of the share's file system
+  std::string hash = "blake3";       ///< of what is found here, and of what comes without one
   std::uint64_t hash_threads = 2;
   std::uint64_t downloads = 4;  ///< tickets worked on at once
   std::uint64_t max_connections = 256;
@@ -54,6 +56,7 @@ Result<std::vector<std::string>> take_setting_flags(Settings& settings,
                                                     std::vector<std::string> arguments);
 
 LogLevel log_level(const Settings& settings);
+HashKind hash_kind(const Settings& settings);
 
 /// Where an instance keeps what is its own. `dir` is absolute.
 struct InstancePaths {

@@ -1,5 +1,6 @@
 #include "common/share/hash.h"
 
+#include <blake3.h>
 #include <openssl/evp.h>
 
 #include <cerrno>
@@ -10,54 +11,128 @@
 
 namespace lefting::share {
 
-struct Hasher::State {
-  EVP_MD_CTX* context = EVP_MD_CTX_new();
-  // Fetched once: the implicit fetch of EVP_sha256() costs more than hashing a small file.
-  EVP_MD* algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  State() {
-    if (context == nullptr || algorithm == nullptr) throw std::bad_alloc{};
-    begin();
-  }
-  ~State() {
-    EVP_MD_CTX_free(context);
-    EVP_MD_free(algorithm);
-  }
-  State(const State&) = delete;
-  State& operator=(const State&) = delete;
-  void begin() {
-    if (EVP_DigestInit_ex2(context, algorithm, nullptr) != 1) throw std::bad_alloc{};
-  }
+struct Hasher::Algorithm {
+  virtual ~Algorithm() = default;
+  virtual void add(std::span<const std::byte> bytes) = 0;
+  virtual ContentHash finish() = 0;
 };
 
-Hasher::Hasher() : state_{std::make_unique<State>()} {}
+namespace {
+
+class Sha256 : public Hasher::Algorithm {
+ public:
+  Sha256() {
+    if (context_ == nullptr || digest_ == nullptr) throw std::bad_alloc{};
+    begin();
+  }
+  ~Sha256() override {
+    EVP_MD_CTX_free(context_);
+    EVP_MD_free(digest_);
+  }
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+
+  void add(std::span<const std::byte> bytes) override {
+    if (EVP_DigestUpdate(context_, bytes.data(), bytes.size()) != 1) throw std::bad_alloc{};
+  }
+  ContentHash finish() override {
+    ContentHash hash{.kind = HashKind::sha256};
+    if (EVP_DigestFinal_ex(context_, hash.bytes.data(), nullptr) != 1) throw std::bad_alloc{};
+    begin();
+    return hash;
+  }
+
+ private:
+  void begin() {
+    if (EVP_DigestInit_ex2(context_, digest_, nullptr) != 1) throw std::bad_alloc{};
+  }
+
+  EVP_MD_CTX* context_ = EVP_MD_CTX_new();
+  // Fetched once: the implicit fetch of EVP_sha256() costs more than hashing a small file.
+  EVP_MD* digest_ = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+};
+
+class Blake3 : public Hasher::Algorithm {
+ public:
+  Blake3() { blake3_hasher_init(&hasher_); }
+
+  void add(std::span<const std::byte> bytes) override {
+    blake3_hasher_update(&hasher_, bytes.data(), bytes.size());
+  }
+  ContentHash finish() override {
+    ContentHash hash{.kind = HashKind::blake3};
+    blake3_hasher_finalize(&hasher_, hash.bytes.data(), hash.bytes.size());
+    blake3_hasher_init(&hasher_);
+    return hash;
+  }
+
+ private:
+  blake3_hasher hasher_;
+};
+
+/// One a thread: small files are many, and a buffer and two contexts for each would cost more.
+struct Workshop {
+  Hasher sha256{HashKind::sha256};
+  Hasher blake3{HashKind::blake3};
+  std::vector<std::byte> buffer = std::vector<std::byte>(256u << 10);
+
+  Hasher& hasher(HashKind kind) { return kind == HashKind::sha256 ? sha256 : blake3; }
+};
+
+Workshop& workshop() {
+  thread_local Workshop own;
+  return own;
+}
+
+}  // namespace
+
+Hasher::Hasher(HashKind kind) {
+  if (kind == HashKind::sha256) {
+    algorithm_ = std::make_unique<Sha256>();
+  } else {
+    algorithm_ = std::make_unique<Blake3>();
+  }
+}
 Hasher::~Hasher() = default;
 Hasher::Hasher(Hasher&&) noexcept = default;
 Hasher& Hasher::operator=(Hasher&&) noexcept = default;
 
-void Hasher::add(std::span<const std::byte> bytes) {
-  if (EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()) != 1) throw std::bad_alloc{};
+void Hasher::add(std::span<const std::byte> bytes) { algorithm_->add(bytes); }
+
+ContentHash Hasher::finish() { return algorithm_->finish(); }
+
+ContentHash hash_bytes(std::span<const std::byte> bytes, HashKind kind) {
+  Hasher& hasher = workshop().hasher(kind);
+  hasher.add(bytes);
+  return hasher.finish();
 }
 
-Sha256 Hasher::finish() {
-  Sha256 hash;
-  if (EVP_DigestFinal_ex(state_->context, hash.bytes.data(), nullptr) != 1) throw std::bad_alloc{};
-  state_->begin();
-  return hash;
-}
-
-Result<Sha256> hash_file(int fd, const std::function<bool()>& beat) {
-  // One a thread: small files are many, and a buffer and a context for each would cost more.
-  thread_local Hasher hasher;
-  thread_local std::vector<std::byte> buffer(256u << 10);
-  hasher.finish();  // of a call that ended early
+Result<ContentHashes> hash_file(int fd, HashKinds kinds, const std::function<bool()>& beat) {
+  auto& [sha256, blake3, buffer] = workshop();
+  const auto finish = [&] {
+    ContentHashes hashes;
+    if (kinds.sha256) hashes.sha256 = sha256.finish();
+    if (kinds.blake3) hashes.blake3 = blake3.finish();
+    return hashes;
+  };
   for (std::uint64_t at = 0;;) {
-    auto came = pread_all(fd, buffer, at);
-    if (!came) return came.error();
-    hasher.add({buffer.data(), came.value()});
-    at += came.value();
-    if (came.value() < buffer.size()) return hasher.finish();
-    if (at % (1u << 20) == 0 && !beat()) return os_error(ECANCELED, "hash");
+    const auto came = pread_all(fd, buffer, at);
+    if (!came || (at % (1u << 20) == 0 && at != 0 && !beat())) {
+      finish();  // what is begun is forgotten
+      return came ? os_error(ECANCELED, "hash") : came.error();
+    }
+    const std::span<const std::byte> bytes{buffer.data(), came.value()};
+    if (kinds.sha256) sha256.add(bytes);
+    if (kinds.blake3) blake3.add(bytes);
+    at += bytes.size();
+    if (bytes.size() < buffer.size()) return finish();
   }
+}
+
+Result<ContentHash> hash_file(int fd, HashKind kind, const std::function<bool()>& beat) {
+  const auto hashes = hash_file(fd, HashKinds::only(kind), beat);
+  if (!hashes) return hashes.error();
+  return *hashes.value().of(kind);
 }
 
 }  // namespace lefting::share

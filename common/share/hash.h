@@ -5,29 +5,34 @@
 #include <memory>
 #include <span>
 
-#include "common/base/ids.h"
+#include "common/base/content_hash.h"
 #include "common/base/result.h"
 
 namespace lefting::share {
 
-/// SHA-256 of bytes that come in pieces.
+/// The hash of bytes that come in pieces.
 class Hasher {
  public:
-  Hasher();
+  explicit Hasher(HashKind kind);
   ~Hasher();
   Hasher(Hasher&&) noexcept;
   Hasher& operator=(Hasher&&) noexcept;
   void add(std::span<const std::byte> bytes);
   /// Gives the hash and begins anew.
-  Sha256 finish();
+  ContentHash finish();
+
+  struct Algorithm;
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  std::unique_ptr<Algorithm> algorithm_;
 };
 
-/// Reads a file from its beginning to its end. `beat` is called at least every 1 MiB; false ends
-/// the work (ECANCELED).
-Result<Sha256> hash_file(int fd, const std::function<bool()>& beat);
+ContentHash hash_bytes(std::span<const std::byte> bytes, HashKind kind);
+
+/// Reads a file from its beginning to its end, once. `beat` is called at least every 1 MiB; false
+/// ends the work (ECANCELED).
+Result<ContentHashes> hash_file(int fd, HashKinds kinds, const std::function<bool()>& beat);
+/// Likewise, of one kind.
+Result<ContentHash> hash_file(int fd, HashKind kind, const std::function<bool()>& beat);
 
 }  // namespace lefting::share

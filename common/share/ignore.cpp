@@ -227,9 +227,7 @@ Status IgnoreFile::read() {
   if (auto good = check_ignore_file(kIgnoreName, size.value()); !good) return good;
   text.resize(size.value());
   rules_ = IgnoreRules{text};
-  Hasher hasher;
-  hasher.add(std::as_bytes(std::span{text}));
-  digest_ = to_text(hasher.finish());
+  digest_ = to_text(hash_bytes(std::as_bytes(std::span{text}), HashKind::sha256));
   return {};
 }
 

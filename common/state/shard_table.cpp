@@ -35,7 +35,7 @@ void fill(RecordData& data, const Record& record, std::uint64_t hash) {
   data.mtime_ns = entry.mtime_ns;
   data.ctime_ns = record.ctime_ns;
   data.inode = record.inode;
-  data.hash = entry.hash.value_or(Sha256{});
+  data.hash = entry.hash.value_or(ContentHash{});
   data.has_hash = entry.hash.has_value();
   data.mode = static_cast<std::uint16_t>(entry.mode);
   data.version_count = static_cast<std::uint16_t>(entry.version.size());

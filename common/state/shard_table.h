@@ -24,12 +24,12 @@ struct RecordData {
   std::int64_t mtime_ns = 0;
   std::int64_t ctime_ns = 0;
   std::uint64_t inode = 0;
-  Sha256 hash;
   std::uint32_t scan = 0;  ///< the last traversal that met it; 0: none since it was put here
   std::uint16_t mode = 0;
   std::uint16_t path_bytes = 0;
   std::uint16_t version_count = 0;
   std::uint16_t version_room = 0;  ///< counters that fit before the path
+  ContentHash hash;
   bool has_hash = false;
 
   VersionCounter* versions() { return reinterpret_cast<VersionCounter*>(this + 1); }

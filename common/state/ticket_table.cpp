@@ -34,7 +34,7 @@ void fill(TicketData& data, const Ticket& ticket) {
   data.size = wanted.size;
   data.mtime_ns = wanted.mtime_ns;
   data.sources = ticket.sources;
-  data.hash = wanted.hash.value_or(Sha256{});
+  data.hash = wanted.hash.value_or(ContentHash{});
   data.has_hash = wanted.hash.has_value();
   data.mode = static_cast<std::uint16_t>(wanted.mode);
   data.deleted = wanted.deleted;

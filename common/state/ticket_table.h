@@ -33,7 +33,6 @@ struct TicketData {
   std::uint64_t retry_at_ms = 0;
   boost::interprocess::offset_ptr<std::uint8_t> done;  ///< bitmap of blocks; null: none is done
   boost::interprocess::offset_ptr<char> reason;        ///< why, in words; null: none
-  Sha256 hash;
   std::uint32_t attempts = 0;
   std::uint16_t mode = 0;
   std::uint16_t path_bytes = 0;
@@ -41,6 +40,7 @@ struct TicketData {
   std::uint16_t reason_bytes = 0;
   TicketState state = TicketState::queued;
   Cause cause = Cause::none;
+  ContentHash hash;
   bool has_hash = false;
   bool deleted = false;
   bool announced = false;

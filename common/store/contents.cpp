@@ -9,11 +9,11 @@
 
 namespace lefting::store {
 
-std::vector<Record> Store::find_content(std::uint64_t size_bytes, const Sha256& hash) {
+std::vector<Record> Store::find_content(std::uint64_t size_bytes, const ContentHash& hash) {
   const std::lock_guard lock{mutex_};
   std::vector<Record> out;
   Query query{database_->content};
-  query->bind(1, size_bytes).bind_blob(2, hash.bytes);
+  query->bind(1, size_bytes).bind_blob(2, hash_blob(hash));
   while (query->step()) out.push_back(read_record(database_->content));
   return out;
 }
@@ -25,37 +25,41 @@ bool Store::has_size_besides(std::string_view path, std::uint64_t size_bytes) {
   return query->step();
 }
 
-std::optional<Manifest> Store::find_manifest(const Sha256& hash, std::string_view cut) {
+std::optional<Manifest> Store::find_manifest(const ContentHash& hash, std::string_view cut) {
   const std::lock_guard lock{mutex_};
   Query query{database_->manifest};
-  query->bind_blob(1, hash.bytes).bind_text(2, cut);
+  query->bind_blob(1, hash_blob(hash)).bind_text(2, cut);
   if (!query->step()) return std::nullopt;
   return Manifest{std::string{query->blob(0)}, decode_bases(query->blob(1))};
 }
 
-void Store::put_manifest(const Sha256& hash, std::string_view cut, const Manifest& manifest) {
+void Store::put_manifest(const ContentHash& hash, std::string_view cut, const Manifest& manifest) {
   const std::string bases = encode_bases(manifest.bases);
   const std::lock_guard lock{mutex_};
   Statement& put = database_->put_manifest;
-  put.bind_blob(1, hash.bytes).bind_text(2, cut).bind_blob(3, manifest.blocks).bind_blob(4, bases);
+  put.bind_blob(1, hash_blob(hash))
+      .bind_text(2, cut)
+      .bind_blob(3, manifest.blocks)
+      .bind_blob(4, bases);
   put.run();
 }
 
-bool Store::has_sketch(const Sha256& hash) {
+bool Store::has_sketch(const ContentHash& hash) {
   const std::lock_guard lock{mutex_};
   Query query{database_->has_sketch};
-  query->bind_blob(1, hash.bytes);
+  query->bind_blob(1, hash_blob(hash));
   return query->step();
 }
 
 void Store::put_sketch(const Basis& content, const std::vector<std::uint64_t>& sketch) {
+  const auto hash = hash_blob(content.hash);
   Transaction transaction{*this};
   Statement& put = database_->put_content;
-  put.bind_blob(1, content.hash.bytes).bind(2, content.size).bind(3, content.mtime_ns);
+  put.bind_blob(1, hash).bind(2, content.size).bind(3, content.mtime_ns);
   put.run();
   for (const std::uint64_t block : sketch) {
     Statement& add = database_->put_sketch;
-    add.bind(1, static_cast<std::int64_t>(block)).bind_blob(2, content.hash.bytes);
+    add.bind(1, static_cast<std::int64_t>(block)).bind_blob(2, hash);
     add.run();
   }
   transaction.commit();
@@ -77,8 +81,7 @@ std::vector<Basis> Store::find_bases(const std::vector<std::uint64_t>& sketch) {
     Query query{database_->basis};
     query->bind(1, contents[i].second);
     if (!query->step()) continue;
-    bases.push_back(
-        {{read_32_bytes(database_->basis, 0)}, query->number(1), query->signed_number(2)});
+    bases.push_back({read_hash(database_->basis, 0), query->number(1), query->signed_number(2)});
   }
   return bases;
 }

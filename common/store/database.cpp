@@ -182,7 +182,7 @@ std::optional<Ticket> find_ticket_row(Statement& statement, std::string_view pat
 Peer read_peer(const Statement& row) {
   Peer peer;
   peer.slot = static_cast<int>(row.integer(0, 0, kMaxPeers - 1));
-  if (!row.is_null(1)) peer.device.emplace(DeviceId{read_32_bytes(row, 1)});
+  if (!row.is_null(1)) peer.device.emplace(DeviceId{read_device(row, 1)});
   peer.name = row.blob(2);
   peer.address = row.blob(3);
   peer.learned = row.number(4) != 0;

@@ -6,8 +6,12 @@ namespace lefting::store {
 
 namespace {
 
-/// Beside a former wish's mode: it was a deletion.
+// Beside a former wish's mode: it was a deletion; its hash is a BLAKE3.
 constexpr std::uint64_t kDeletedWish = std::uint64_t{1} << 32;
+constexpr std::uint64_t kBlake3Wish = std::uint64_t{1} << 33;
+
+constexpr std::size_t kHashBytes = 32;
+static_assert(sizeof(ContentHash) == kHashBytes + 1 && HashKind::blake3 == HashKind{1});
 
 void append_number(std::string& out, std::uint64_t value) {
   for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>((value >> shift) & 0xff);
@@ -63,12 +67,29 @@ VersionVector decode_version(std::string_view blob) {
   return version;
 }
 
-std::array<std::uint8_t, 32> read_32_bytes(const Statement& row, int column) {
+std::array<std::uint8_t, 32> read_device(const Statement& row, int column) {
   std::array<std::uint8_t, 32> out{};
   const std::string_view bytes = row.blob(column);
-  if (bytes.size() != out.size()) throw_damaged("a row has no sound hash or device");
+  if (bytes.size() != out.size()) throw_damaged("a row has no sound device");
   std::copy(bytes.begin(), bytes.end(), out.begin());
   return out;
+}
+
+std::span<const std::uint8_t> hash_blob(const ContentHash& hash) {
+  const auto* first = reinterpret_cast<const std::uint8_t*>(&hash);
+  return {first, kHashBytes + (hash.kind == HashKind::blake3 ? 1 : 0)};
+}
+
+ContentHash read_hash(const Statement& row, int column) {
+  ContentHash hash;
+  std::string_view bytes = row.blob(column);
+  if (bytes.size() == kHashBytes + 1 && bytes.back() == 1) {
+    hash.kind = HashKind::blake3;
+    bytes.remove_suffix(1);
+  }
+  if (bytes.size() != kHashBytes) throw_damaged("a row has no sound hash");
+  std::copy(bytes.begin(), bytes.end(), hash.bytes.begin());
+  return hash;
 }
 
 std::string encode_wishes(const std::vector<Entry>& wishes) {
@@ -78,8 +99,10 @@ std::string encode_wishes(const std::vector<Entry>& wishes) {
     const std::string version = encode_version(wish.version);
     append_number(out, wish.size);
     append_number(out, static_cast<std::uint64_t>(wish.mtime_ns));
-    append_number(out, wish.mode | (wish.deleted ? kDeletedWish : 0));
-    const Sha256 hash = wish.hash.value_or(Sha256{});
+    const ContentHash hash = wish.hash.value_or(ContentHash{});
+    const bool is_blake3 = hash.kind == HashKind::blake3;
+    append_number(out,
+                  wish.mode | (wish.deleted ? kDeletedWish : 0) | (is_blake3 ? kBlake3Wish : 0));
     out.append(hash.bytes.begin(), hash.bytes.end());
     append_number(out, version.size());
     out += version;
@@ -99,7 +122,8 @@ std::vector<Entry> decode_wishes(std::string_view blob) {
     wish.deleted = (mode & kDeletedWish) != 0;
     if (!wish.deleted) {
       wish.hash.emplace();
-      std::copy_n(blob.begin() + 24, 32, wish.hash->bytes.begin());
+      std::copy_n(blob.begin() + 24, kHashBytes, wish.hash->bytes.begin());
+      if ((mode & kBlake3Wish) != 0) wish.hash->kind = HashKind::blake3;
     }
     const std::uint64_t version_bytes = read_number(blob.substr(56));
     blob.remove_prefix(kFixedBytes);
@@ -116,6 +140,7 @@ std::string encode_bases(const std::vector<Basis>& bases) {
   std::string out;
   for (const Basis& basis : bases) {
     out.append(basis.hash.bytes.begin(), basis.hash.bytes.end());
+    out += static_cast<char>(basis.hash.kind);
     append_number(out, basis.size);
     append_number(out, static_cast<std::uint64_t>(basis.mtime_ns));
   }
@@ -123,13 +148,14 @@ std::string encode_bases(const std::vector<Basis>& bases) {
 }
 
 std::vector<Basis> decode_bases(std::string_view blob) {
-  constexpr std::size_t kBasisBytes = 48;
+  constexpr std::size_t kBasisBytes = kHashBytes + 1 + 16;
   std::vector<Basis> bases;
   for (; blob.size() >= kBasisBytes; blob.remove_prefix(kBasisBytes)) {
     Basis& basis = bases.emplace_back();
-    std::copy_n(blob.begin(), 32, basis.hash.bytes.begin());
-    basis.size = read_number(blob.substr(32));
-    basis.mtime_ns = static_cast<std::int64_t>(read_number(blob.substr(40)));
+    std::copy_n(blob.begin(), kHashBytes, basis.hash.bytes.begin());
+    if (blob[kHashBytes] != 0) basis.hash.kind = HashKind::blake3;
+    basis.size = read_number(blob.substr(kHashBytes + 1));
+    basis.mtime_ns = static_cast<std::int64_t>(read_number(blob.substr(kHashBytes + 9)));
   }
   return bases;
 }
@@ -141,7 +167,7 @@ void bind_entry(Statement& statement, int first, const Entry& entry,
   statement.bind(first + 2, std::uint64_t{entry.mode});
   statement.bind(first + 3, std::uint64_t{entry.deleted});
   if (entry.hash) {
-    statement.bind_blob(first + 4, entry.hash->bytes);
+    statement.bind_blob(first + 4, hash_blob(*entry.hash));
   } else {
     statement.bind_null(first + 4);
   }
@@ -156,8 +182,7 @@ Entry read_entry(const Statement& statement, int first) {
   entry.mtime_ns = statement.integer(first + 2, INT64_MIN, INT64_MAX);
   entry.mode = static_cast<std::uint32_t>(statement.integer(first + 3, 0, 0777));
   entry.deleted = statement.integer(first + 4, 0, 1) != 0;
-  if (!statement.is_null(first + 5))
-    entry.hash.emplace(Sha256{read_32_bytes(statement, first + 5)});
+  if (!statement.is_null(first + 5)) entry.hash = read_hash(statement, first + 5);
   entry.version = decode_version(statement.blob(first + 6));
   return entry;
 }

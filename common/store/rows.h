@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,22 +22,25 @@ VersionVector decode_version(std::string_view blob);
 
 // What reads rows throws StoreError where they hold what no program of ours has written.
 
-/// A hash, or a device.
-std::array<std::uint8_t, 32> read_32_bytes(const Statement& row, int column);
+std::array<std::uint8_t, 32> read_device(const Statement& row, int column);
 
-/// A ticket's former wishes: for each its size, mtime, mode (8 bytes each, big-endian), hash (32
-/// bytes), the length of its version and that.
+/// A SHA-256 is a blob of 32 bytes; a BLAKE3 has one more, of the value 1. It lies in `hash`.
+std::span<const std::uint8_t> hash_blob(const ContentHash& hash);
+ContentHash read_hash(const Statement& row, int column);
+
+/// A ticket's former wishes: for each its size, mtime, mode and flags (8 bytes each, big-endian),
+/// hash (32 bytes), the length of its version and that.
 std::string encode_wishes(const std::vector<Entry>& wishes);
 /// The wishes have no path: it is the ticket's.
 std::vector<Entry> decode_wishes(std::string_view blob);
 
-/// 48 bytes for each: hash, size, mtime, both big-endian. What is no basis is none: they are a
-/// hint.
+/// 49 bytes for each: hash, its kind, size, mtime, both big-endian. What is no basis is none: they
+/// are a hint.
 std::string encode_bases(const std::vector<Basis>& bases);
 std::vector<Basis> decode_bases(std::string_view blob);
 
-/// Binds size, mtime, mode, deleted, hash, version at `first` and after. `version_blob` must live
-/// until the statement is reset.
+/// Binds size, mtime, mode, deleted, hash, version at `first` and after. Both must live until the
+/// statement is reset.
 void bind_entry(Statement& statement, int first, const Entry& entry,
                 const std::string& version_blob);
 /// Reads the same columns, and `path` before them.

@@ -5,7 +5,7 @@ struct sqlite3;
 namespace lefting::store {
 
 /// The store's version, in PRAGMA user_version. A store of a newer version is refused.
-inline constexpr int kSchemaVersion = 8;
+inline constexpr int kSchemaVersion = 9;
 /// "LEFT": in PRAGMA application_id, so that a foreign database is noticed.
 inline constexpr int kApplicationId = 0x4c454654;
 

@@ -94,14 +94,14 @@ class Store {
   /// A record, or the trace of a tombstone (Record::is_trace()).
   std::optional<Record> find(std::string_view path);
   /// Live records of files with that content, of at least kContentBytes; at most a few.
-  std::vector<Record> find_content(std::uint64_t size_bytes, const Sha256& hash);
+  std::vector<Record> find_content(std::uint64_t size_bytes, const ContentHash& hash);
   /// Whether there is a live record of a file of that size, of at least kContentBytes, at another
   /// path.
   bool has_size_besides(std::string_view path, std::uint64_t size_bytes);
   /// As it was stored; nothing where the content is not known by that rule.
-  std::optional<Manifest> find_manifest(const Sha256& hash, std::string_view cut);
-  void put_manifest(const Sha256& hash, std::string_view cut, const Manifest& manifest);
-  bool has_sketch(const Sha256& hash);
+  std::optional<Manifest> find_manifest(const ContentHash& hash, std::string_view cut);
+  void put_manifest(const ContentHash& hash, std::string_view cut, const Manifest& manifest);
+  bool has_sketch(const ContentHash& hash);
   /// `sketch` (share/cut.h) may be empty.
   void put_sketch(const Basis& content, const std::vector<std::uint64_t>& sketch);
   /// Contents whose sketches have a block of this one, the likeliest first; at most kMostBases.

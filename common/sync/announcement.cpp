@@ -18,11 +18,9 @@ bool is_announced(const Entry& announced, const Entry& now) {
          now.mtime_ns == announced.mtime_ns;
 }
 
-Sha256 announced_content(std::string_view path, const VersionCounter& stamp) {
+ContentHash announced_content(std::string_view path, const VersionCounter& stamp) {
   const std::string text = fmt::format("{} {} {}", to_text(stamp.device), stamp.counter, path);
-  share::Hasher hasher;
-  hasher.add(std::as_bytes(std::span{text}));
-  return hasher.finish();
+  return share::hash_bytes(std::as_bytes(std::span{text}), HashKind::sha256);
 }
 
 }  // namespace lefting::sync

@@ -14,6 +14,6 @@ bool is_announced(const Entry& announced, const Entry& now);
 
 /// In the place of the hash, where content that was announced has none yet: under this the store
 /// has its manifest. `stamp`: of its version.
-Sha256 announced_content(std::string_view path, const VersionCounter& stamp);
+ContentHash announced_content(std::string_view path, const VersionCounter& stamp);
 
 }  // namespace lefting::sync

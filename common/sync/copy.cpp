@@ -24,7 +24,7 @@ std::string_view cut(std::string_view text, std::size_t most) {
 
 /// Who makes a copy is its content: so all make the same version, and copies of two contents that
 /// one device has made are never one on top of the other.
-ShortId content_writer(const Sha256& hash) { return short_id(DeviceId{hash.bytes}); }
+ShortId content_writer(const ContentHash& hash) { return short_id(DeviceId{hash.bytes}); }
 
 }  // namespace
 
@@ -76,7 +76,8 @@ std::optional<CopyPath> parse_conflict_path(std::string_view path) {
 }
 
 Copy plan_copy(const Entry& loser, const std::string& path, const Record* record) {
-  const Stamp made{stamp(loser.version).counter, content_writer(loser.hash.value_or(Sha256{}))};
+  const Stamp made{stamp(loser.version).counter,
+                   content_writer(loser.hash.value_or(ContentHash{}))};
   Copy copy{.need = CopyNeed::make, .entry = loser};
   copy.entry.path = path;
   copy.entry.version = {{made.device, made.counter}};

@@ -38,7 +38,7 @@ bool wins(const Entry& a, const Entry& b) {
   const Stamp of_b = stamp(b.version);
   if (of_a != of_b) return of_a > of_b;
   // One device never makes one counter twice; should it have, every peer still decides alike.
-  return a.hash.value_or(Sha256{}) > b.hash.value_or(Sha256{});
+  return a.hash.value_or(ContentHash{}) > b.hash.value_or(ContentHash{});
 }
 
 Decision decide_by_version(const Entry& ours, const Entry& theirs) {

@@ -26,8 +26,14 @@ VersionVector next_version(const Record* known, std::int64_t mtime_ns, const Fin
 
 }  // namespace
 
+ContentHash recorded_hash(const ContentHashes& hashes, const Record* known, HashKind kind) {
+  if (known != nullptr && hashes.has(known->entry.hash)) return *known->entry.hash;
+  if (hashes.of(kind)) return *hashes.of(kind);
+  return hashes.sha256 ? *hashes.sha256 : *hashes.blake3;
+}
+
 Record found_file(const Record* known, const std::string& path, const share::FileStat& stat,
-                  const std::optional<Sha256>& hash, const Finder& finder) {
+                  const std::optional<ContentHash>& hash, const Finder& finder) {
   Record made;
   made.entry = {.path = path,
                 .size = stat.size,

@@ -21,11 +21,15 @@ struct Finder {
   std::uint64_t forgotten = 0;
 };
 
+/// With which of its hashes a content is recorded: that of what is known, where it is that content;
+/// else one of `kind`, if it was made.
+ContentHash recorded_hash(const ContentHashes& hashes, const Record* known, HashKind kind);
+
 /// The record of a file that stands at `path`. Without `hash`: what it will be once it is hashed.
 /// `known`: what is recorded of the path; null: nothing. Where the file is what that says it keeps
 /// its version: another inode or ctime is no news to anybody.
 Record found_file(const Record* known, const std::string& path, const share::FileStat& stat,
-                  const std::optional<Sha256>& hash, const Finder& finder);
+                  const std::optional<ContentHash>& hash, const Finder& finder);
 
 /// The record of a path at which no file stands; nothing where none was known to.
 std::optional<Record> found_missing(const Record* known, const Finder& finder);

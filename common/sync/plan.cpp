@@ -24,9 +24,12 @@ class Planner {
     Decision decision = decide_about(wanted_);
     const bool is_news =
         decision.verdict != Verdict::same && decision.verdict != Verdict::ours_newer;
-    if (is_news && may_be_as_recorded()) {
-      if (!here_.hash) return {.step = Step::hash, .result = {}, .reason = {}};
-      if (here_.hash == here_.record->entry.hash) here_.standing = Standing::recorded;
+    if (is_news && (may_be_as_recorded() || may_be_as_wanted())) {
+      if (!here_.hashes) return {.step = Step::hash, .result = {}, .reason = {}};
+      if (here_.hashes->has(here_.record->entry.hash)) here_.standing = Standing::recorded;
+    }
+    if (is_news && may_be_as_wanted() && here_.hashes->has(wanted_.hash)) {
+      return plan_merge(std::move(decision.result));
     }
     switch (decision.verdict) {
       case Verdict::same:
@@ -54,6 +57,13 @@ class Planner {
     const Entry& ours = here_.record->entry;
     return !ours.deleted && ours.hash && ours.size == here_.size &&
            ours.mtime_ns == here_.mtime_ns && ours.mode == here_.mode;
+  }
+
+  /// What is recorded has a hash of another kind, so that it may be the same content.
+  bool may_be_as_wanted() const {
+    if (here_.standing != Standing::recorded || wanted_.deleted || !wanted_.hash) return false;
+    const Entry& ours = here_.record->entry;
+    return ours.hash && ours.hash->kind != wanted_.hash->kind && ours.size == wanted_.size;
   }
 
   Plan plan_merge(Entry result) const {
@@ -93,8 +103,9 @@ class Planner {
   Plan plan_unrecorded(Entry result) const {
     const std::vector<Entry> wishes = likely_wishes();
     if (wishes.empty()) return wait_for_scanner();
-    if (!here_.hash) return {.step = Step::hash, .result = {}, .reason = {}};
-    const auto wish = std::ranges::find(wishes, here_.hash, &Entry::hash);
+    if (!here_.hashes) return {.step = Step::hash, .result = {}, .reason = {}};
+    const auto wish = std::ranges::find_if(
+        wishes, [&](const Entry& entry) { return here_.hashes->has(entry.hash); });
     if (wish == wishes.end()) return wait_for_scanner();
     if (*wish == wanted_) return restamped(*wish, std::move(result), false);
     Decision decision = decide_about(*wish);

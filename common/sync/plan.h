@@ -31,7 +31,7 @@ struct Here {
   std::uint64_t size = 0;
   std::int64_t mtime_ns = 0;
   std::uint32_t mode = 0;
-  std::optional<Sha256> hash;  ///< once Step::hash has asked for it
+  std::optional<ContentHashes> hashes;  ///< once Step::hash has asked for them: of both kinds
 
   void set_file(const share::FileStat& stat);
 };
@@ -41,7 +41,7 @@ enum class Step {
   drop,       ///< nothing: it ends
   record,     ///< the share stays as it is, `result` is recorded
   restamp,    ///< the file gets the mode and mtime of `result`
-  hash,       ///< it depends on the content of what stands there: plan again with its hash
+  hash,       ///< it depends on the content of what stands there: plan again with its hashes
   remove,     ///< the file is removed
   set_aside,  ///< the file gets the name of a conflict's loser
   fetch,      ///< the content is fetched and takes the place of what stands there
@@ -67,7 +67,7 @@ Plan plan_ticket(const Entry& wanted, const std::function<std::vector<Entry>()>&
 
 /// True if the downloader, when it comes to `ticket` (as stored), will record what stands at its
 /// path and is not recorded: it has put it there, for this ticket or an earlier one. `here` with
-/// the file's hash.
+/// the file's hashes, of the kinds that the path's tickets have.
 bool is_placed(const Ticket& ticket, const Here& here, ShortId self, std::uint64_t now_ms);
 
 /// While the wanted content was put where nothing stood, something else was recorded of the path.

@@ -11,7 +11,7 @@ namespace lefting::sync {
 
 ShortId successor_writer(const DeviceId& device, IndexId index, std::string_view occasion) {
   const std::string id = index_text(index);
-  share::Hasher hasher;
+  share::Hasher hasher{HashKind::sha256};
   hasher.add(std::as_bytes(std::span{device.bytes}));
   hasher.add(std::as_bytes(std::span{id}));
   hasher.add(std::as_bytes(std::span{occasion}));

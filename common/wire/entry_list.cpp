@@ -51,7 +51,7 @@ void put_entry(JsonWriter& writer, const Entry& entry) {
   put_unsigned(writer, "size", entry.size);
   put_signed(writer, "mtime", entry.mtime_ns);
   put_unsigned(writer, "mode", entry.mode);
-  if (entry.hash) put_text(writer, "hash", to_text(*entry.hash));
+  if (entry.hash) put_hash(writer, *entry.hash);
   if (!entry.version.empty()) {
     put_key(writer, "version");
     writer.StartObject();

@@ -33,8 +33,8 @@ void EntryBuilder::begin_field(std::string_view key) {
   };
   static constexpr Name kNames[] = {
       {"path", Field::path},       {"size", Field::size},     {"mtime", Field::mtime},
-      {"hash", Field::hash},       {"mode", Field::mode},     {"version", Field::version},
-      {"deleted", Field::deleted}, {"path64", Field::path64},
+      {"hash", Field::sha256},     {"mode", Field::mode},     {"version", Field::version},
+      {"deleted", Field::deleted}, {"path64", Field::path64}, {"blake3", Field::blake3},
   };
   const auto* name = std::find_if(std::begin(kNames), std::end(kNames),
                                   [&](const Name& known) { return known.key == key; });
@@ -48,9 +48,10 @@ void EntryBuilder::set_field(const Scalar& value) {
       return;
     case Field::path:
     case Field::path64:
-    case Field::hash:
+    case Field::sha256:
+    case Field::blake3:
       if (const auto* text = std::get_if<std::string_view>(&value)) return set_text(*text);
-      return fault("path, path64 or hash is not a text");
+      return fault("path, path64, hash or blake3 is not a text");
     case Field::size:
       return set_size(value);
     case Field::mtime:
@@ -65,11 +66,8 @@ void EntryBuilder::set_field(const Scalar& value) {
 }
 
 void EntryBuilder::set_text(std::string_view text) {
-  if (field_ == Field::hash) {
-    entry_.hash = parse_sha256(text);
-    if (!entry_.hash) fault("hash is not 64 lower-case hex digits");
-    return;
-  }
+  if (field_ == Field::sha256) return set_hash(text, HashKind::sha256);
+  if (field_ == Field::blake3) return set_hash(text, HashKind::blake3);
   if (has_path_) return fault("there is more than one path");
   has_path_ = true;
   if (field_ == Field::path64) {
@@ -81,6 +79,12 @@ void EntryBuilder::set_text(std::string_view text) {
     // An escaped lone surrogate gets past RapidJSON and is not UTF-8.
     if (!is_utf8(text)) fault("the path is not UTF-8; path64 would be for that");
   }
+}
+
+void EntryBuilder::set_hash(std::string_view text, HashKind kind) {
+  const auto hash = parse_content_hash(text, kind);
+  if (!hash) return fault(std::string{hash_key(kind)} + " is not " + kHashForm);
+  if (!entry_.hash || kind == HashKind::blake3) entry_.hash = hash;
 }
 
 void EntryBuilder::set_size(const Scalar& value) {

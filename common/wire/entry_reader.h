@@ -40,9 +40,10 @@ class EntryBuilder {
   std::variant<Entry, Rejected> finish();
 
  private:
-  enum class Field { unknown, path, path64, size, mtime, hash, mode, version, deleted };
+  enum class Field { unknown, path, path64, size, mtime, sha256, blake3, mode, version, deleted };
 
   void set_text(std::string_view text);
+  void set_hash(std::string_view text, HashKind kind);
   void set_size(const Scalar& value);
   void set_mtime(const Scalar& value);
   void set_mode(const Scalar& value);

@@ -70,7 +70,7 @@ void put_get_file(JsonWriter& writer, const GetFile& file) {
     put_unsigned(writer, to_text(file.stamp->device), file.stamp->counter);
     writer.EndObject();
   }
-  if (file.hash) put_text(writer, "hash", to_text(*file.hash));
+  if (file.hash) put_hash(writer, *file.hash);
   if (file.accepts_zstd) put_accept(writer);
 }
 
@@ -79,7 +79,7 @@ GetFile take_get_file(Fields& fields) {
   auto path = fields.path();
   if (!path) fields.missing("path");
   file.part = take_part(fields);
-  file.hash = fields.parsed("hash", "64 lower-case hex digits", parse_sha256);
+  file.hash = fields.hash();
   file.accepts_zstd = fields.lists("accept", "zstd");
   file.stamp = take_stamp(fields);
   if (file.part == Part::block) take_block(fields, file);

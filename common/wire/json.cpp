@@ -44,6 +44,8 @@ rapidjson::SizeType json_size(std::string_view text) {
 
 }  // namespace
 
+const char* hash_key(HashKind kind) { return kind == HashKind::sha256 ? "hash" : "blake3"; }
+
 void put_key(JsonWriter& writer, std::string_view key) { writer.Key(key.data(), json_size(key)); }
 
 void put_text(JsonWriter& writer, std::string_view key, std::string_view value) {
@@ -72,6 +74,10 @@ void put_path(JsonWriter& writer, std::string_view path) {
   } else {
     put_text(writer, "path64", to_base64(path));
   }
+}
+
+void put_hash(JsonWriter& writer, const ContentHash& hash) {
+  put_text(writer, hash_key(hash.kind), to_text(hash));
 }
 
 std::string_view cut_text(std::string_view text, std::size_t max_bytes) {
@@ -181,6 +187,16 @@ std::optional<std::string> Fields::path() {
   if (plain && packed) fail(Code::bad_request, "path64 stands beside path, not instead of it");
   if (plain) return std::string{*plain};
   return packed;
+}
+
+std::optional<ContentHash> Fields::hash() {
+  std::optional<ContentHash> found;
+  for (const HashKind kind : {HashKind::sha256, HashKind::blake3}) {
+    const auto parse = [&](std::string_view text) { return parse_content_hash(text, kind); };
+    const auto one = parsed(hash_key(kind), kHashForm, parse);
+    if (one) found = one;
+  }
+  return found;
 }
 
 void Fields::wrong(const char* key, const char* what) {

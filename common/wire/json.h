@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/base/content_hash.h"
 #include "common/wire/error.h"
 
 namespace lefting::wire {
@@ -29,6 +30,10 @@ class TextSink {
 
 using JsonWriter = rapidjson::Writer<TextSink>;
 
+/// The field that a hash of that kind stands in, and what it must be.
+const char* hash_key(HashKind kind);
+inline constexpr const char* kHashForm = "64 lower-case hex digits";
+
 /// The values must be UTF-8.
 void put_key(JsonWriter& writer, std::string_view key);
 void put_text(JsonWriter& writer, std::string_view key, std::string_view value);
@@ -37,6 +42,7 @@ void put_signed(JsonWriter& writer, std::string_view key, std::int64_t value);
 void put_flag(JsonWriter& writer, std::string_view key, bool value);
 /// `path`, or `path64` where its bytes are not UTF-8.
 void put_path(JsonWriter& writer, std::string_view path);
+void put_hash(JsonWriter& writer, const ContentHash& hash);
 
 /// `text` for people, as UTF-8: what isn't comes as \xNN. At most `max_bytes` of the original.
 std::string readable(std::string_view text, std::size_t max_bytes);
@@ -70,6 +76,8 @@ class Fields {
   const rapidjson::Value* array(const char* key);
   /// `path` or `path64`, not checked with path_fault yet.
   std::optional<std::string> path();
+  /// `hash` or `blake3`; the latter where both are there.
+  std::optional<ContentHash> hash();
   /// A text that `parse` (text → optional) understands.
   template <class Parse>
   auto parsed(const char* key, const char* what, Parse&& parse) -> decltype(parse({})) {

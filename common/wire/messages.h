@@ -60,7 +60,7 @@ struct GetFile {
   Part part = Part::block;
   std::uint64_t offset = 0;
   std::uint64_t length = 0;  ///< 1 to kMaxBlockLength, for a block
-  std::optional<Sha256> hash;
+  std::optional<ContentHash> hash;
   bool accepts_zstd = false;
   std::uint64_t first = 0;  ///< manifest: block index
   std::uint64_t count = 0;  ///< manifest: 0 is all
@@ -100,7 +100,7 @@ struct Reply {
   std::uint64_t offset = 0;        ///< get_file
   std::uint64_t size = 0;          ///< of the whole file
   std::int64_t mtime_ns = 0;
-  std::optional<Sha256> hash;
+  std::optional<ContentHash> hash;
   Encoding encoding = Encoding::identity;
   std::uint64_t raw_size = 0;
   std::uint64_t blocks = 0;  ///< manifest: how many the file has

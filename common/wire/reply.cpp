@@ -33,7 +33,7 @@ void put_bases(JsonWriter& writer, const std::vector<Basis>& bases) {
   writer.StartArray();
   for (const Basis& basis : bases) {
     writer.StartObject();
-    put_text(writer, "hash", to_text(basis.hash));
+    put_hash(writer, basis.hash);
     put_unsigned(writer, "size", basis.size);
     put_signed(writer, "mtime", basis.mtime_ns);
     writer.EndObject();
@@ -43,7 +43,7 @@ void put_bases(JsonWriter& writer, const std::vector<Basis>& bases) {
 
 void put_file_fields(JsonWriter& writer, const Reply& reply) {
   if (reply.entry) return;  // part:entry says no more than that
-  if (reply.hash) put_text(writer, "hash", to_text(*reply.hash));
+  if (reply.hash) put_hash(writer, *reply.hash);
   if (reply.block_bytes != 0) {
     put_unsigned(writer, "size", reply.size);
     put_unsigned(writer, "block", reply.block_bytes);
@@ -105,7 +105,7 @@ void take_bases(Fields& fields, Reply& reply) {
     if (reply.bases.size() >= kMostBases) break;
     if (!item.IsObject()) continue;
     Fields inner{item};
-    const auto hash = inner.parsed("hash", "64 lower-case hex digits", parse_sha256);
+    const auto hash = inner.hash();
     const auto size = inner.number("size");
     const auto mtime_ns = inner.integer("mtime");
     if (hash && size && mtime_ns) reply.bases.push_back({*hash, *size, *mtime_ns});
@@ -116,7 +116,7 @@ void take_file_fields(Fields& fields, Reply& reply) {
   reply.offset = fields.number("offset").value_or(0);
   reply.size = fields.number("size").value_or(0);
   reply.mtime_ns = fields.integer("mtime").value_or(0);
-  reply.hash = fields.parsed("hash", "64 lower-case hex digits", parse_sha256);
+  reply.hash = fields.hash();
   reply.encoding = take_encoding(fields, reply.raw_size);
   reply.blocks = fields.number("blocks").value_or(0);
   reply.first = fields.number("first").value_or(0);

@@ -49,7 +49,8 @@ void measure(const std::string& folder, std::uint64_t bytes) {
     std::vector<std::byte> piece(256u << 10);
     for (std::uint64_t at = 0; at < bytes; at += piece.size()) need(pread_all(fd.get(), piece, at));
   });
-  report("SHA-256", bytes, [&] { need(share::hash_file(fd.get(), beat)); });
+  report("SHA-256", bytes, [&] { need(share::hash_file(fd.get(), HashKind::sha256, beat)); });
+  report("BLAKE3", bytes, [&] { need(share::hash_file(fd.get(), HashKind::blake3, beat)); });
   std::vector<share::Block> blocks;
   report("cut, 1 thread", bytes, [&] { blocks = need(share::cut_file(fd.get(), bytes, 1, beat)); });
   report("cut, 2 threads", bytes, [&] { need(share::cut_file(fd.get(), bytes, 2, beat)); });

@@ -31,7 +31,7 @@ inline Record make_record(std::uint64_t number) {
   Record record;
   record.entry.path = path_of(number);
   record.entry.size = number;
-  record.entry.hash = Sha256{};
+  record.entry.hash = ContentHash{};
   record.entry.version = {{*parse_short_id("LEFTINGA"), number + 1}};
   record.sequence = number + 1;
   return record;

@@ -288,8 +288,8 @@ TEST_CASE("announce: a large file, new or cut, is told twice, first without its 
   });
   node.start({peer.address()});
   std::string content = random_bytes(20u << 20, 2);
-  const std::string old_hash = sha256(content);
-  node.write("big", content);
+  const std::string old_hash = blake3(content);
+  node.place("big", content);
   const auto has_told = [&](std::size_t count) {
     return eventually([&] {
       const std::lock_guard lock{mutex};
@@ -298,7 +298,7 @@ TEST_CASE("announce: a large file, new or cut, is told twice, first without its 
   };
   REQUIRE(has_told(2));
   content.replace(5'000'000, 5, "fresh");
-  node.write("big", content);
+  node.place("big", content);
   REQUIRE(has_told(4));
   const std::lock_guard lock{mutex};
   const auto stamp = [&](const std::string& text) {
@@ -306,11 +306,11 @@ TEST_CASE("announce: a large file, new or cut, is told twice, first without its 
     return text.substr(at, text.find('}', at) + 1 - at);
   };
   for (const std::size_t first : {0u, 2u}) {
-    CHECK(told[first].find("hash") == std::string::npos);
+    CHECK(told[first].find("blake3") == std::string::npos);
     CHECK(stamp(told[first]) == stamp(told[first + 1]));
   }
   CHECK(told[1].find(old_hash) != std::string::npos);
-  CHECK(told[3].find(sha256(content)) != std::string::npos);
+  CHECK(told[3].find(blake3(content)) != std::string::npos);
   RawConnection connection{node.port()};
   connection.send(raw_frame(R"({"operation":"get_file","path":"big","part":"manifest","stamp":)" +
                             stamp(told[2]) + "}"));

@@ -127,7 +127,7 @@ TEST_CASE("raw peer: each fault gets its code, and the connection stays or ends 
   connection.send(raw_frame(R"({"operation":"get_file","path":"x","part":"entry"})"));
   const auto entry = connection.receive();
   REQUIRE(entry.has_value());
-  CHECK(text_of(entry->json()["entry"], "hash") == sha256("content"));
+  CHECK(text_of(entry->json()["entry"], "blake3") == blake3("content"));
 
   const std::vector<std::pair<std::string, std::string>> closing = {
       {raw_frame("{"), "bad_frame"},

@@ -14,13 +14,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::uint64_t received(Node& node) {
-  const Ended ended = run("dumpstate", {"summary", "--json", "--state", node.state()});
-  rapidjson::Document summary;
-  summary.Parse(ended.out.c_str());
-  return number_of(summary["counts"], "received_bytes");
-}
-
 std::uint64_t inode(const std::string& path) {
   struct stat raw = {};
   return ::stat(path.c_str(), &raw) == 0 ? raw.st_ino : 0;
@@ -176,7 +169,7 @@ TEST_CASE_FIXTURE(Pair,
     REQUIRE(eventually([&] { return b.tree() == a.tree(); }));
   }
   const std::uint64_t before = received(*reader);
-  writer->write(path, content);
+  writer->place(path, content);
   REQUIRE(eventually([&] { return reader->holds(path, content); }));
   CHECK(received(*reader) - before <= kLittle);
 }

@@ -101,6 +101,12 @@ void Node::write(const std::string& path, const std::string& content) {
   out << content;
 }
 
+void Node::place(const std::string& path, const std::string& content) {
+  { std::ofstream{folder_ / "placed", std::ios::binary} << content; }
+  fs::create_directories(fs::path{share(path)}.parent_path());
+  fs::rename(folder_ / "placed", share(path));
+}
+
 std::string Node::read(const std::string& path) const {
   auto content = read_file(share(path));  // a folder or nothing reads as ""
   return content ? content.take() : std::string{};

@@ -46,6 +46,8 @@ class Node {
   std::string dump_text();
 
   void write(const std::string& path, const std::string& content);
+  /// It appears whole: nobody sees it while it is being written.
+  void place(const std::string& path, const std::string& content);
   std::string read(const std::string& path) const;
   bool exists(const std::string& path) const { return std::filesystem::exists(share(path)); }
   bool holds(const std::string& path, const std::string& content) const {

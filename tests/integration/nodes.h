@@ -42,6 +42,16 @@ inline void run_sql(const Node& node, const char* sql) {
   sqlite3_close(raw);
 }
 
+inline std::uint64_t count(Node& node, const char* what) {
+  const Ended ended = run("dumpstate", {"summary", "--json", "--state", node.state()});
+  rapidjson::Document summary;
+  summary.Parse(ended.out.c_str());
+  return number_of(summary["counts"], what);
+}
+// Bytes of content over the wire since its start.
+inline std::uint64_t received(Node& node) { return count(node, "received_bytes"); }
+inline std::uint64_t sent(Node& node) { return count(node, "sent_bytes"); }
+
 inline bool is_conflict(const std::string& path) { return path.find(".conflict-") != path.npos; }
 
 inline std::set<std::string> contents(const Tree& tree) {
@@ -81,7 +91,7 @@ class Nodes {
     const Tree tree = nodes_[0]->tree();
     return std::all_of(nodes_.begin(), nodes_.end(), [&](auto& node) {
       const auto dump = node->dump();
-      // All have heard of all: the same versions of the same files.
+      // All have heard of all: the same versions of the same files, by the same hashes.
       return dump["tickets"].Empty() && node->tree() == tree &&
              versions(dump) == versions(nodes_[0]->dump());
     });
@@ -122,7 +132,9 @@ class Nodes {
       for (const auto& one : file["version"].GetObject()) {
         version.insert(one.name.GetString() + std::to_string(one.value.GetUint64()));
       }
-      for (const std::string& one : version) out[text_of(file, "path")] += one + " ";
+      std::string& all = out[text_of(file, "path")];
+      for (const std::string& one : version) all += one + " ";
+      all += text_of(file, "hash") + text_of(file, "blake3");
     }
     return out;
   }

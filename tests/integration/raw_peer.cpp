@@ -15,6 +15,7 @@
 
 #include "common/base/os.h"
 #include "common/share/cut.h"
+#include "common/share/hash.h"
 #include "tests/unit/temp_folder.h"
 
 namespace lefting::test {
@@ -213,6 +214,10 @@ std::string sha256(const std::string& content) {
     out += "0123456789abcdef"[byte & 15];
   }
   return out;
+}
+
+std::string blake3(const std::string& content) {
+  return to_text(share::hash_bytes(std::as_bytes(std::span{content}), HashKind::blake3));
 }
 
 std::string blocks_of(const std::string& content) {

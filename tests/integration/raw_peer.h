@@ -81,6 +81,7 @@ class RawPeer {
 
 /// SHA-256 as an entry has it.
 std::string sha256(const std::string& content);
+std::string blake3(const std::string& content);
 /// The blocks of a content, as a manifest has them; and the manifest.
 std::string blocks_of(const std::string& content);
 std::string manifest_reply(const std::string& blocks);

@@ -254,6 +254,6 @@ TEST_CASE("share: another folder, or an emptied one, in the share's place delete
   CHECK(eventually([&] {
     return a.supervisor({"logs", "scanner"}).out.find("marker") != std::string::npos;
   }));
-  CHECK(a.dump()["files"][0].HasMember("hash"));  // not a tombstone
+  CHECK(a.dump()["files"][0].HasMember("blake3"));  // not a tombstone
   CHECK(b.holds("precious", "1"));
 }

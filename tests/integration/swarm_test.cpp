@@ -13,13 +13,6 @@ namespace {
 
 constexpr std::size_t kBytes = 64u << 20;
 
-std::uint64_t count(Node& node, const char* what) {
-  const Ended ended = run("dumpstate", {"summary", "--json", "--state", node.state()});
-  rapidjson::Document summary;
-  summary.Parse(ended.out.c_str());
-  return number_of(summary["counts"], what);
-}
-
 /// All know each other when the first one writes a file; returns its content.
 std::string offer(Nodes& nodes, unsigned seed) {
   nodes[1].write("f", "");
@@ -37,15 +30,15 @@ TEST_CASE("swarm: of a file that four fetch its source sends little more than on
   const std::string content = offer(nodes, 1);
   for (std::size_t i = 1; i < 5; ++i) {
     REQUIRE(eventually([&] { return nodes[i].holds("big", content); }, Seconds{60}));
-    CHECK(count(nodes[i], "received_bytes") < kBytes + kBytes / 8);
+    CHECK(received(nodes[i]) < kBytes + kBytes / 8);
   }
-  CHECK(count(nodes[0], "sent_bytes") < kBytes + kBytes / 2);
+  CHECK(sent(nodes[0]) < kBytes + kBytes / 2);
 }
 
 TEST_CASE("swarm: who fetches from one that goes away in the middle gets it all from the others") {
   Nodes nodes{4};
   const std::string content = offer(nodes, 2);
-  REQUIRE(eventually([&] { return count(nodes[3], "sent_bytes") > 0; }));
+  REQUIRE(eventually([&] { return sent(nodes[3]) > 0; }));
   nodes[3].stop();
   for (std::size_t i = 1; i < 3; ++i) {
     REQUIRE(eventually([&] { return nodes[i].holds("big", content); }, Seconds{60}));
@@ -57,9 +50,8 @@ TEST_CASE("swarm: whichever of those that fetch and give dies in the middle, all
   const std::string content = offer(nodes, 3);
   for (std::size_t death = 0; death < 6; ++death) {
     Node& node = nodes[1 + death % 3];
-    const std::uint64_t before = count(node, "received_bytes");
-    REQUIRE(
-        eventually([&] { return count(node, "received_bytes") > before || node.exists("big"); }));
+    const std::uint64_t before = received(node);
+    REQUIRE(eventually([&] { return received(node) > before || node.exists("big"); }));
     const int pid = node.role_pid(death % 2 == 0 ? "downloader" : "listener");
     REQUIRE(pid > 0);
     send_signal(pid, SIGKILL);

@@ -19,10 +19,14 @@ bool has_below(const Map& map, const std::string& folder) {
 
 }  // namespace
 
-Sha256 hash_of(Content content) {
-  Sha256 hash;
+ContentHash hash_of(Content content, HashKind kind) {
+  ContentHash hash{.kind = kind};
   std::memcpy(hash.bytes.data(), &content, sizeof content);
   return hash;
+}
+
+ContentHashes hashes_of(Content content) {
+  return {hash_of(content, HashKind::sha256), hash_of(content, HashKind::blake3)};
 }
 
 bool Disk::is_folder(const std::string& path) const {

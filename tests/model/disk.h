@@ -20,7 +20,8 @@ using Content = int;
 inline constexpr Content kNothing = 0;
 /// Bytes that nobody wrote so: what a power cut leaves of a file that was not on disk.
 inline constexpr Content kTorn = -1;
-Sha256 hash_of(Content content);
+ContentHash hash_of(Content content, HashKind kind);
+ContentHashes hashes_of(Content content);
 
 /// A file comes in so many pieces.
 inline constexpr std::size_t kBlocks = 2;

@@ -118,7 +118,7 @@ void Host::begin(Job& job, std::uint64_t now) {
   if (record != nullptr) job.record = *record;
   job.found = disk.stat(path);
   sync::Here here{
-      .record = job.record ? &*job.record : nullptr, .standing = standing_of(path), .hash = {}};
+      .record = job.record ? &*job.record : nullptr, .standing = standing_of(path), .hashes = {}};
   if (job.found) here.set_file(*job.found);
   const auto former = [&] {
     const auto stored = store.tickets.find(path);
@@ -130,7 +130,7 @@ void Host::begin(Job& job, std::uint64_t now) {
   };
   plan();
   if (job.plan.step == sync::Step::hash) {
-    here.hash = hash_of(disk.content(path));
+    here.hashes = hashes_of(disk.content(path));
     plan();
   }
   carry_out(job, now);
@@ -179,7 +179,7 @@ void Host::fetch_block(Job& job, const Fetch& fetch) {
     const Content block = partial->blocks[job.block];
     const auto& hash = job.ticket.wanted.hash;
     const bool is_known = hash && !unproved_.contains(job.ticket.id);
-    has_mixed_ |= block > 0 && is_known && hash_of(block) != *hash;
+    has_mixed_ |= block > 0 && is_known && !hashes_of(block).has(hash);
   } else {
     const std::size_t from = pick_source(job.ticket.sources);
     const Served served = fetch(from, job.ticket.wanted, Part::block);
@@ -222,7 +222,7 @@ void Host::prove(Job& job, const Fetch& fetch) {
   if (partial == nullptr) return put_off();
   if (!learn_hash(job, fetch)) return;
   const bool right = std::ranges::all_of(
-      partial->blocks, [&](Content block) { return hash_of(block) == *job.ticket.wanted.hash; });
+      partial->blocks, [&](Content block) { return hashes_of(block).has(job.ticket.wanted.hash); });
   if (!right) {
     disk.discard_partial(path);
     const auto stored = store.tickets.find(path);
@@ -291,7 +291,7 @@ void Host::make_way(Job& job, std::uint64_t now) {
   const std::string& path = job.ticket.wanted.path;
   const std::string in_the_way = path.substr(0, path.find('/'));
   const Record* record = record_of(in_the_way);
-  const sync::Here here{.record = record, .standing = standing_of(in_the_way), .hash = {}};
+  const sync::Here here{.record = record, .standing = standing_of(in_the_way), .hashes = {}};
   job.plan = sync::plan_way(here, store.tickets.contains(in_the_way),
                             {.writer = store.writer, .now_ms = now});
   if (job.plan.step == sync::Step::wait) return put_off();

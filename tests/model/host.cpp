@@ -23,6 +23,10 @@ std::uint64_t Host::now_ms() const {
   return static_cast<std::uint64_t>(static_cast<std::int64_t>(world_ms_) + clock_ahead_ms);
 }
 
+void Host::change_hash() {
+  hash_kind = hash_kind == HashKind::sha256 ? HashKind::blake3 : HashKind::sha256;
+}
+
 const Record* Host::record_of(const std::string& path) const {
   const auto at = store.records.find(path);
   return at == store.records.end() ? nullptr : &at->second;
@@ -81,8 +85,10 @@ void Host::look_at(const std::string& path, std::uint64_t now) {
   }
   if (record != nullptr && share::is_unchanged(*stat, *record)) return;
   if (downloaders) return;
-  Record found = sync::found_file(record, path, *stat, hash_of(disk.content(path)), finder);
-  sync::Here here{.record = record, .standing = sync::Standing::other, .hash = found.entry.hash};
+  const ContentHashes hashes = hashes_of(disk.content(path));
+  Record found =
+      sync::found_file(record, path, *stat, sync::recorded_hash(hashes, record, hash_kind), finder);
+  sync::Here here{.record = record, .standing = sync::Standing::other, .hashes = hashes};
   here.set_file(*stat);
   if (ticket != store.tickets.end() && sync::is_placed(ticket->second, here, store.writer, now)) {
     waiting_.erase(path);

@@ -49,9 +49,12 @@ class Host {
   Store store;
   bool up = true;
   std::int64_t clock_ahead_ms = 0;
+  HashKind hash_kind = HashKind::blake3;  ///< of what it finds
 
   std::size_t number() const { return number_; }
   std::uint64_t now_ms() const;
+
+  void change_hash();
 
   // The scanner.
   void look_at(const std::string& path, std::uint64_t now);
@@ -85,8 +88,8 @@ class Host {
   /// What a source answers who is asked for a block, or for the entry.
   struct Served {
     std::optional<Content> content;
-    bool has_lost = false;         ///< it will never have that
-    std::optional<Sha256> hash{};  ///< of an entry
+    bool has_lost = false;              ///< it will never have that
+    std::optional<ContentHash> hash{};  ///< of an entry
   };
   Served serve(const Entry& wanted) const;
   /// Of what was announced.

@@ -23,7 +23,8 @@ struct Weather {
   bool wrong_clocks = false;
   bool long_absences = false;
   bool ignore_rules = false;
-  bool backups = false;  ///< that are put back; with right clocks only
+  bool backups = false;       ///< that are put back; with right clocks only
+  bool mixed_hashes = false;  ///< by every second host, or after another setting
 };
 /// The weather of a seed.
 Weather weather_of(std::uint64_t seed);

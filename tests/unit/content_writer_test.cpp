@@ -49,10 +49,8 @@ struct Received {
     std::ranges::copy(std::as_bytes(std::span{bytes}), writer.room(bytes.size()).begin());
     return writer.put({at * kPiece, bytes.size()});
   }
-  Sha256 hash() const {
-    share::Hasher hasher;
-    hasher.add(std::as_bytes(std::span{content}));
-    return hasher.finish();
+  ContentHash hash() const {
+    return share::hash_bytes(std::as_bytes(std::span{content}), HashKind::blake3);
   }
   std::string on_disk() const {
     std::ifstream in{folder / "f.lefting", std::ios::binary};
@@ -86,7 +84,8 @@ TEST_CASE("ContentWriter: pieces in any order end as the file and its hash") {
     Order order(file.here.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
     arrange(order);
-    ContentWriter writer{file.partial, bytes, [&](const auto& piece) { return file.note(piece); }};
+    ContentWriter writer{file.partial, bytes, HashKind::blake3,
+                         [&](const auto& piece) { return file.note(piece); }};
     for (const std::size_t at : order) REQUIRE(file.put(writer, at).ok());
     REQUIRE(writer.settle().ok());
     CHECK(std::ranges::count(file.here, true) == static_cast<std::ptrdiff_t>(file.here.size()));
@@ -102,7 +101,7 @@ TEST_CASE("ContentWriter: what was there before is read back, while later pieces
     REQUIRE(file.partial.write(std::as_bytes(std::span{bytes}), at * kPiece).ok());
     file.here[at] = true;
   }
-  ContentWriter writer{file.partial, file.content.size(),
+  ContentWriter writer{file.partial, file.content.size(), HashKind::blake3,
                        [&](const auto& piece) { return file.note(piece); }};
   writer.advance(8 * kPiece);
   for (std::size_t at = 8; at < 12; ++at) REQUIRE(file.put(writer, at).ok());
@@ -113,7 +112,7 @@ TEST_CASE("ContentWriter: what was there before is read back, while later pieces
 TEST_CASE("ContentWriter: pieces that are no block's are hashed when all before them is there") {
   // As of a delta: the rest is copied into the file, and advance() says so.
   Received file{4 * kPiece};
-  ContentWriter writer{file.partial, file.content.size(),
+  ContentWriter writer{file.partial, file.content.size(), HashKind::blake3,
                        [](const auto&) { return Result<std::uint64_t>{std::uint64_t{0}}; }};
   const std::string_view content = file.content;
   const auto missing = content.substr(1'000'000, 300'001);
@@ -134,7 +133,7 @@ TEST_CASE("ContentWriter: an error or exception of a piece ends the writing, and
   Received file{9 * kPiece};
   int noted = 0;
   SUBCASE("error") {
-    ContentWriter writer{file.partial, file.content.size(),
+    ContentWriter writer{file.partial, file.content.size(), HashKind::blake3,
                          [&](const auto& piece) -> Result<std::uint64_t> {
                            if (++noted == 2) return os_error(ECANCELED, "note");
                            return file.note(piece);
@@ -146,7 +145,7 @@ TEST_CASE("ContentWriter: an error or exception of a piece ends the writing, and
     CHECK(noted == 2);
   }
   SUBCASE("exception") {
-    ContentWriter writer{file.partial, file.content.size(),
+    ContentWriter writer{file.partial, file.content.size(), HashKind::blake3,
                          [&](const auto&) -> Result<std::uint64_t> {
                            throw store::StoreError("as a test wants", false);
                          }};
@@ -157,7 +156,7 @@ TEST_CASE("ContentWriter: an error or exception of a piece ends the writing, and
 
 TEST_CASE("ContentWriter: it can be left at any time") {
   Received file{9 * kPiece};
-  ContentWriter writer{file.partial, file.content.size(),
+  ContentWriter writer{file.partial, file.content.size(), HashKind::blake3,
                        [&](const auto& piece) { return file.note(piece); }};
   for (std::size_t at = 1; at < 9; ++at) REQUIRE(file.put(writer, at).ok());
   writer.room(kPiece);

@@ -166,7 +166,10 @@ Record random_record(std::mt19937& random, std::uint64_t sequence, std::uint64_t
   Record record = make_record("p" + std::to_string(number), sequence, random());
   record.entry.path += std::string(number * 7919 % most_bytes, 'x');
   record.entry.mode = random() & 0777;
-  if (random() % 2 != 0) record.entry.hash = Sha256{{static_cast<std::uint8_t>(random())}};
+  if (random() % 2 != 0) {
+    const HashKind kind = random() % 2 != 0 ? HashKind::blake3 : HashKind::sha256;
+    record.entry.hash = ContentHash{{static_cast<std::uint8_t>(random())}, kind};
+  }
   record.entry.version.resize(random() % 5);
   for (std::size_t i = 0; i < record.entry.version.size(); ++i) {
     record.entry.version[i] = {ShortId{i}, random()};
@@ -188,7 +191,7 @@ TEST_CASE("Dictionary: what one attachment applies another finds, whatever the r
       CAPTURE(counters);
       record.entry.path = std::string(path_bytes, 'q');
       record.entry.version.assign(counters, {ShortId{3}, 4});
-      record.entry.hash = Sha256{{1, 2, 3}};
+      record.entry.hash = ContentHash{{1, 2, 3}, HashKind::blake3};
       record.sequence += 1;
       const auto applied = bench.put(record);
       REQUIRE(applied.ok());

@@ -77,7 +77,7 @@ Entry random_entry(Random& random) {
   entry.mtime_ns = static_cast<std::int64_t>(random()) >> (random() % 63);
   entry.mode = static_cast<std::uint32_t>(random() % 01000);
   if (random() % 2 == 0) {
-    entry.hash.emplace();
+    entry.hash.emplace().kind = random() % 2 != 0 ? HashKind::blake3 : HashKind::sha256;
     for (auto& byte : entry.hash->bytes) byte = static_cast<std::uint8_t>(random());
   }
   std::vector<ShortId> devices;
@@ -159,6 +159,8 @@ TEST_CASE("decode_entry_list: a field of the wrong type or out of its limits spo
                            R"(,"hash":5)",
                            R"(,"hash":"")",
                            R"(,"hash":"AA")",
+                           R"(,"blake3":[])",
+                           R"(,"blake3":"AA")",
                            R"(,"deleted":1)",
                            R"(,"deleted":true)",
                            R"(,"version":[])",
@@ -240,6 +242,18 @@ TEST_CASE("decode_entry_list: a name that is not UTF-8 travels as path64") {
   CHECK(rejected(R"({"size":-1,"mtime":2,"path64":"Y2Fm6Q=="})").path == "caf\\xe9");
 }
 
+TEST_CASE("decode_entry_list: of a SHA-256 and a BLAKE3 the latter counts, in either order") {
+  const std::string sha256 = R"(,"hash":")" + std::string(64, '1') + "\"";
+  const std::string blake3 = R"(,"blake3":")" + std::string(64, '2') + "\"";
+  for (const std::string& more : {sha256 + blake3, blake3 + sha256, blake3}) {
+    const auto hash = one(with(more)).hash;
+    REQUIRE(hash.has_value());
+    CHECK(hash->kind == HashKind::blake3);
+    CHECK(to_text(*hash) == std::string(64, '2'));
+  }
+  CHECK(one(with(sha256)).hash->kind == HashKind::sha256);
+}
+
 TEST_CASE("decode_entry_list: at most 100 of the rejected are named") {
   std::string page = "[";
   for (int i = 0; i < 1000; ++i) page += "{\"path\":\"..\",\"size\":1,\"mtime\":1},";
@@ -252,7 +266,7 @@ TEST_CASE("decode_entry_list: at most 100 of the rejected are named") {
 
 TEST_CASE("decode_entry_list: a page cut at any byte is bad_request, and what came before counts") {
   EntryListWriter writer;
-  writer.add({"a", 1, 2, 0644, Sha256{}, {{*parse_short_id("ABCDEFGH"), 9}}, false});
+  writer.add({"a", 1, 2, 0644, ContentHash{}, {{*parse_short_id("ABCDEFGH"), 9}}, false});
   const std::size_t first_end = writer.size_bytes() - 1;
   writer.add({"b\xff", 0, 2, 0644, {}, {}, true});
   const std::string page = writer.take();

@@ -200,7 +200,7 @@ TEST_CASE_FIXTURE(Fixture,
   const ShortId own = instance->writer;
   instance->store.set_writer(own, false);
   const std::uint64_t ahead = wall_ms() + 100'000;
-  changes[0].record.entry = {.path = "f", .hash = Sha256{}, .version = {{own, ahead}}};
+  changes[0].record.entry = {.path = "f", .hash = ContentHash{}, .version = {{own, ahead}}};
   REQUIRE(instance->index.commit(changes)[0]);
   instance->index.forget({"f"}, sync::Index::Peers::stay);
   write("f", "one");
@@ -212,7 +212,7 @@ TEST_CASE_FIXTURE(Fixture,
                   "examiner: a renamed file keeps its hash, and its old name goes with it") {
   write("f", "one");
   CHECK(examine("f") == Outcome::written);
-  const Sha256 hash = *instance->dictionary.find("f")->entry.hash;
+  const ContentHash hash = *instance->dictionary.find("f")->entry.hash;
   fs::create_directory(at("d"));
   moves.add("f", "g");
   moves.add("g", "d/h");
@@ -347,12 +347,10 @@ TEST_CASE_FIXTURE(Fixture,
     return;
   }
   CHECK(examine("large") != Outcome::restless);
-  share::Hasher hasher;
   const std::string now = content("large");
-  hasher.add(std::as_bytes(std::span{now}));
   const auto known = instance->dictionary.find("large");
   REQUIRE(known.has_value());
-  CHECK(*known->entry.hash == hasher.finish());
+  CHECK(*known->entry.hash == share::hash_bytes(std::as_bytes(std::span{now}), HashKind::blake3));
 }
 
 TEST_CASE_FIXTURE(Fixture, "examiner: rules that nobody could read are told to nobody") {

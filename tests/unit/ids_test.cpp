@@ -5,6 +5,8 @@
 #include <random>
 #include <string>
 
+#include "common/base/content_hash.h"
+
 using namespace lefting;
 
 TEST_CASE("device id: text and bytes are each other's inverse, in either case and without dashes") {
@@ -52,12 +54,26 @@ TEST_CASE("index id: 16 hex digits") {
   CHECK_FALSE(parse_index_id("0123").has_value());
 }
 
-TEST_CASE("sha256: 64 lower-case hex digits and nothing else") {
+TEST_CASE("content hash: 64 lower-case hex digits and nothing else") {
   const std::string text(64, 'a');
-  CHECK(to_text(*parse_sha256(text)) == text);
-  CHECK_FALSE(parse_sha256(std::string(64, 'A')).has_value());
-  CHECK_FALSE(parse_sha256(std::string(63, 'a')).has_value());
-  CHECK_FALSE(parse_sha256(std::string(64, 'g')).has_value());
+  const auto parse = [](std::string_view digits) {
+    return parse_content_hash(digits, HashKind::blake3);
+  };
+  REQUIRE(parse(text).has_value());
+  CHECK(to_text(*parse(text)) == text);
+  CHECK(parse(text)->kind == HashKind::blake3);
+  CHECK_FALSE(parse(std::string(64, 'A')).has_value());
+  CHECK_FALSE(parse(std::string(63, 'a')).has_value());
+  CHECK_FALSE(parse(std::string(64, 'g')).has_value());
+}
+
+TEST_CASE("content hashes: only one of the same kind says something") {
+  const ContentHash sha256{{1}, HashKind::sha256};
+  const ContentHash blake3{{1}, HashKind::blake3};
+  CHECK(hashes_with(sha256).has(sha256));
+  CHECK_FALSE(hashes_with(sha256).has(blake3));
+  CHECK_FALSE(hashes_with(sha256).has(ContentHash{{2}, HashKind::sha256}));
+  CHECK_FALSE(ContentHashes{}.has(std::nullopt));
 }
 
 TEST_CASE("base64: any bytes come back") {

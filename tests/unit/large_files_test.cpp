@@ -30,7 +30,10 @@ struct Fixture {
 
   LargeFiles::Wish wish(const std::string& path, LargeFiles::Work work) {
     std::ofstream{folder / path, std::ios::binary} << test::noise(kBytes, 1);
-    return {.path = path, .stat = *share.stat(path).value(), .work = work};
+    return {.path = path,
+            .stat = *share.stat(path).value(),
+            .work = work,
+            .kinds = HashKinds::only(HashKind::blake3)};
   }
   std::vector<std::string> next_done() {
     pollfd done{.fd = files.fd(), .events = POLLIN, .revents = 0};
@@ -44,13 +47,13 @@ struct Fixture {
 TEST_CASE_FIXTURE(Fixture,
                   "LargeFiles: what is hashed has a sketch, and blocks where it is alike") {
   SUBCASE("like nothing") {}
-  SUBCASE("alike") { bases = {{Sha256{{1}}, 2, 3}}; }
+  SUBCASE("alike") { bases = {{ContentHash{{1}}, 2, 3}}; }
   files.ask(wish("f", LargeFiles::Work::hash));
   CHECK(next_done() == std::vector<std::string>{"f"});
   CHECK(files.is_idle());
   const auto done = files.take("f");
   REQUIRE(done.has_value());
-  REQUIRE(done->hash.ok());
+  REQUIRE(done->hashes.ok());
   CHECK(done->wish.sketch.value_or(share::Sketch{}).size() == 8);
   CHECK(done->wish.manifest.bases == bases);
   CHECK(done->wish.manifest.blocks.empty() == bases.empty());

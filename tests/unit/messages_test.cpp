@@ -83,9 +83,9 @@ TEST_CASE("decode_request: what encode_request writes comes back the same") {
       CHECK(again.greeting == greeting);
     }
   }
-  GetFile block{"p\x01\"\\/x", Part::block, 5, kMaxBlockLength, Sha256{}, true, 0, 0};
+  GetFile block{"p\x01\"\\/x", Part::block, 5, kMaxBlockLength, ContentHash{}, true, 0, 0};
   GetFile manifest{"p", Part::manifest, 0, 0, std::nullopt, false, 9, 4};
-  GetFile entry{"caf\xe9/x", Part::entry, 0, 0, Sha256{}, false, 0, 0};
+  GetFile entry{"caf\xe9/x", Part::entry, 0, 0, ContentHash{{}, HashKind::blake3}, false, 0, 0};
   GetFile have{"p", Part::have, 0, 0, std::nullopt, false, 0, 0};
   have.stamp = VersionCounter{*parse_short_id("AAAAAAAA"), 3};
   for (const GetFile& file : {block, manifest, entry, have}) {
@@ -197,6 +197,7 @@ TEST_CASE("decode_request: a needed field missing or of the wrong type is bad_re
            get_file_with(R"(,"length":1,"offset":-1)"),
            get_file_with(R"(,"length":1,"offset":18446744073709551616)"),
            get_file_with(R"(,"length":1,"hash":"ab")"),
+           get_file_with(R"(,"length":1,"blake3":"ab")"),
            get_file_with(R"(,"part":"whole")"),
            get_file_with(R"(,"part":"have")"),
            get_file_with(R"(,"part":"have","stamp":{})"),

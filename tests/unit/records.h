@@ -8,8 +8,8 @@ namespace lefting::test {
 
 inline ShortId device(char letter) { return *parse_short_id(std::string(8, letter)); }
 
-inline Sha256 hash_of(int content) {
-  Sha256 hash;
+inline ContentHash hash_of(int content, HashKind kind = HashKind::blake3) {
+  ContentHash hash{.kind = kind};
   hash.bytes.fill(static_cast<std::uint8_t>(content));
   return hash;
 }

@@ -40,7 +40,7 @@ TEST_CASE("decode_reply: blocks, manifests and entries come back the same") {
   block.offset = 1u << 20;
   block.size = std::uint64_t{1} << 40;
   block.mtime_ns = std::numeric_limits<std::int64_t>::min();
-  block.hash = Sha256{};
+  block.hash = ContentHash{{1}, HashKind::blake3};
   block.encoding = Encoding::zstd;
   block.raw_size = 77;
   const auto got = decode_reply(encode_reply(block));
@@ -55,11 +55,12 @@ TEST_CASE("decode_reply: blocks, manifests and entries come back the same") {
 
   Reply manifest;
   manifest.operation = "get_file";
-  manifest.hash = Sha256{};
+  manifest.hash = ContentHash{};
   manifest.blocks = 123;
   manifest.first = 100;
   manifest.cut = "gear-1";
-  manifest.bases = {{Sha256{{7}}, 5, -5}, {Sha256{}, std::uint64_t{1} << 40, 9}};
+  manifest.bases = {{ContentHash{{7}}, 5, -5},
+                    {ContentHash{{}, HashKind::blake3}, std::uint64_t{1} << 40, 9}};
   const auto blocks = decode_reply(encode_reply(manifest));
   REQUIRE(blocks.ok());
   CHECK(blocks.value().blocks == 123);
@@ -69,7 +70,8 @@ TEST_CASE("decode_reply: blocks, manifests and entries come back the same") {
 
   Reply entry;
   entry.operation = "get_file";
-  entry.entry = Entry{"caf\xe9", 3, -5, 0600, Sha256{}, {{*parse_short_id("ABCDEFGH"), 9}}, false};
+  entry.entry =
+      Entry{"caf\xe9", 3, -5, 0600, ContentHash{}, {{*parse_short_id("ABCDEFGH"), 9}}, false};
   const auto what = decode_reply(encode_reply(entry));
   REQUIRE(what.ok());
   CHECK(what.value().entry == entry.entry);
@@ -82,8 +84,8 @@ TEST_CASE("decode_reply: what is no basis is passed over, and so are all beyond 
     REQUIRE(reply.ok());
     return reply.value().bases;
   };
-  const std::string good = R"({"size":3,"mtime":-4,"hash":")" + to_text(Sha256{{1}}) + R"("})";
-  CHECK(bases("[" + good + "]") == std::vector<Basis>{{Sha256{{1}}, 3, -4}});
+  const std::string good = R"({"size":3,"mtime":-4,"hash":")" + to_text(ContentHash{{1}}) + R"("})";
+  CHECK(bases("[" + good + "]") == std::vector<Basis>{{ContentHash{{1}}, 3, -4}});
   for (const char* bad :
        {"{}", "{\"size\":3}", R"({"size":-1,"mtime":1,"hash":"00"})", R"({"hash":7})"}) {
     CAPTURE(bad);

@@ -186,19 +186,30 @@ TEST_CASE("traverse: it ends when the visitor says so") {
   CHECK(met == 3);
 }
 
-TEST_CASE("hash_file: the SHA-256 of the content, whatever its length") {
+TEST_CASE("hash_file: the hashes of the content, whatever its length") {
   const test::TempFolder folder;
-  const auto hash_of = [&](const std::string& content) {
+  const auto check = [&](const std::string& content, const char* sha256, const char* blake3) {
     write(folder / "f", content);
     const UniqueFd fd{::open((folder / "f").c_str(), O_RDONLY | O_CLOEXEC)};
-    const auto hash = hash_file(fd.get(), [] { return true; });
-    REQUIRE(hash.ok());
-    return to_text(hash.value());
+    const auto hashes = hash_file(fd.get(), HashKinds::both(), [] { return true; });
+    REQUIRE(hashes.ok());
+    CHECK(to_text(hashes.value().sha256.value()) == sha256);
+    CHECK(to_text(hashes.value().blake3.value()) == blake3);
+    for (const HashKind kind : {HashKind::sha256, HashKind::blake3}) {
+      const auto hash = hash_file(fd.get(), kind, [] { return true; });
+      REQUIRE(hash.ok());
+      CHECK(hash.value() == hashes.value().of(kind));
+      CHECK(hash_bytes(std::as_bytes(std::span{content}), kind) == hash.value());
+    }
   };
-  CHECK(hash_of("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  CHECK(hash_of("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  CHECK(hash_of(std::string(1'000'000, 'a')) ==
-        "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+  check("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262");
+  check("abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85");
+  std::string long_one(102'400, '\0');  // of BLAKE3's own test vectors
+  for (std::size_t i = 0; i < long_one.size(); ++i) long_one[i] = static_cast<char>(i % 251);
+  check(long_one, "74588b7f0bcc354ac14d9cf199fa3a20c05f0c7293b9075b2f2e146e718de800",
+        "bc3e3d41a1146b069abffad3c0d44860cf664390afce4d9661f7902e7943e085");
 }
 
 TEST_CASE("hash_file: it stops when told to, and the next hash is not spoilt") {
@@ -207,10 +218,12 @@ TEST_CASE("hash_file: it stops when told to, and the next hash is not spoilt") {
   write(folder / "abc", "abc");
   const UniqueFd big{::open((folder / "big").c_str(), O_RDONLY | O_CLOEXEC)};
   const UniqueFd small{::open((folder / "abc").c_str(), O_RDONLY | O_CLOEXEC)};
-  const auto stopped = hash_file(big.get(), [] { return false; });
+  const auto stopped = hash_file(big.get(), HashKinds::both(), [] { return false; });
   REQUIRE_FALSE(stopped.ok());
   CHECK(stopped.error().code.value() == ECANCELED);
-  CHECK(to_text(hash_file(small.get(), [] { return true; }).value()).substr(0, 8) == "ba7816bf");
+  const auto hashes = hash_file(small.get(), HashKinds::both(), [] { return true; }).value();
+  CHECK(to_text(*hashes.sha256).substr(0, 8) == "ba7816bf");
+  CHECK(to_text(*hashes.blake3).substr(0, 8) == "6437b3ac");
 }
 
 TEST_CASE("partial_name: ends in .lefting, never longer than 255 bytes, distinct for long names") {

@@ -112,6 +112,8 @@ TEST_CASE("store damage: rows that no program of ours has written are refused") 
   CHECK(says(refusal_after("UPDATE file SET mode=512"), "mode"));
   CHECK(says(refusal_after("UPDATE file SET deleted=2 WHERE deleted=0"), "deleted"));
   CHECK(says(refusal_after("UPDATE file SET mtime=0.5"), "mtime"));
+  CHECK(says(refusal_after("UPDATE file SET hash=zeroblob(33) WHERE deleted=0"), "hash"));
+  CHECK(says(refusal_after("UPDATE file SET hash=x'01' WHERE deleted=0"), "hash"));
   for (const char* path : {"x''", "x'2f61'", "x'612f'", "x'2e2e'", "x'612f2e2e2f62'", "x'6100'",
                            "x'612f2f62'", "zeroblob(9)"}) {
     const std::string set = std::string{"=3;UPDATE file SET path="} + path + " WHERE sequence=3";

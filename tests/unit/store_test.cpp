@@ -108,6 +108,7 @@ OldStore sample_of_old_store() {
   OldStore old;
   for (int i = 0; i < 200; ++i) {
     Record record = record_of("d/f" + std::to_string(i), i);
+    record.entry.hash->kind = HashKind::sha256;  // there was no other
     if (i % 4 == 0) record.entry = test::tombstone(record.entry.path, record.entry.version);
     record.sequence = static_cast<std::uint64_t>(i) + 1;
     old.records.push_back(record);
@@ -119,6 +120,7 @@ OldStore sample_of_old_store() {
     ticket.id = 2 * old.tickets.size() + 5;
     ticket.wanted =
         test::entry(path, static_cast<int>(old.tickets.size()), {{test::device('A'), ticket.id}});
+    ticket.wanted.hash->kind = HashKind::sha256;
     if (ticket.id % 3 == 0) ticket.wanted = test::tombstone(path, ticket.wanted.version);
     ticket.sources = std::uint64_t{1} << old.tickets.size() % 64;
     if (ticket.id % 5 == 0) ticket.done = {1, 0, 255};
@@ -463,6 +465,7 @@ TEST_CASE("store: former wishes come back whole, in their order, whatever the ti
     wish.size = ~std::uint64_t{0} >> (count + 1);
     wish.mode = 0777;
     wish.deleted = count % 3 == 2;
+    if (count % 2 != 0) wish.hash->kind = HashKind::sha256;
     if (wish.deleted) wish.hash.reset();
     ticket.former.push_back(wish);
   }

@@ -26,7 +26,7 @@ inline Ticket make_ticket(std::string path, std::uint64_t id, std::uint64_t size
   ticket.wanted.path = std::move(path);
   ticket.wanted.size = size;
   ticket.wanted.mtime_ns = -3;
-  ticket.wanted.hash = Sha256{{1, 2}};
+  ticket.wanted.hash = ContentHash{{1, 2}};
   ticket.wanted.version = {{ShortId{5}, id}};
   ticket.sources = sources;
   return ticket;

@@ -57,7 +57,7 @@ TEST_CASE("join_wish: what was announced without its hash gets it, and it is nev
   bare.wanted.hash.reset();
   bare.sources = 1;
   Ticket told = bare;
-  told.wanted.hash = Sha256{{7}};
+  told.wanted.hash = ContentHash{{7}};
   Ticket wish = told;
   CHECK(join_wish(bare, wish) == Joined::adds);
   CHECK(wish.wanted.hash == told.wanted.hash);

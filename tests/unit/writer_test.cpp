@@ -76,7 +76,7 @@ class Wire {
   /// Every content that was somewhere, and that nobody had changed on purpose, has its name, or was
   /// kept beside it.
   bool has_lost() const {
-    std::set<Sha256> now = kept_;
+    std::set<ContentHash> now = kept_;
     if (entries_.front() && entries_.front()->hash) now.insert(*entries_.front()->hash);
     return !std::includes(now.begin(), now.end(), before_.begin(), before_.end());
   }
@@ -96,8 +96,8 @@ class Wire {
   }
 
   std::vector<std::optional<Entry>> entries_;
-  std::set<Sha256> before_;
-  std::set<Sha256> kept_;
+  std::set<ContentHash> before_;
+  std::set<ContentHash> kept_;
 };
 
 /// What a peer may have of a file that device A made: as it was, changed by either, merged with

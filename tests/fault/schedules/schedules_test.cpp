@@ -66,7 +66,9 @@ class Schedule {
       peers.push_back(nodes_[to].id() + "@127.0.0.1:" + std::to_string(links_[i][to]->port()));
     }
     // A name of a folder takes a large part of so small a share with it.
-    const Ended started = nodes_[i].try_start(peers, {"--no-brake"});
+    std::vector<std::string> more{"--no-brake"};
+    if (i == 1) more.insert(more.end(), {"--hash", "sha256"});  // as while a group is upgraded
+    const Ended started = nodes_[i].try_start(peers, more);
     up_[i] = started.code == 0;
     if (!up_[i]) throw std::runtime_error{started.err};
   }

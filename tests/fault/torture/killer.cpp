@@ -74,8 +74,9 @@ void live_for(std::chrono::microseconds life) {
 
 }  // namespace
 
-Killer::Killer(Node& node, std::vector<std::string> peers) : node_{node}, peers_{std::move(peers)} {
-  node_.start(peers_);
+Killer::Killer(Node& node, std::vector<std::string> peers, std::vector<std::string> settings)
+    : node_{node}, peers_{std::move(peers)}, settings_{std::move(settings)} {
+  node_.start(peers_, settings_);
   attach();
 }
 
@@ -168,7 +169,7 @@ void Killer::kill_supervisor() {
   view_.reset();
   REQUIRE_MESSAGE(eventually([&] { return node_.pids().empty(); }, Seconds{10}),
                   "the roles stay when their supervisor is gone");
-  node_.start(peers_);
+  node_.start(peers_, settings_);
   attach();
 }
 

@@ -17,7 +17,8 @@ namespace lefting::test {
 /// Kills the programs of one instance, and sees to it that nobody else notices.
 class Killer {
  public:
-  Killer(Node& node, std::vector<std::string> peers);
+  /// `settings`: flags of the node's start.
+  Killer(Node& node, std::vector<std::string> peers, std::vector<std::string> settings);
 
   /// Arms a fault point. True: a program has died there before `limit`; `meanwhile` is called again
   /// and again until then.
@@ -54,6 +55,7 @@ class Killer {
 
   Node& node_;
   std::vector<std::string> peers_;
+  std::vector<std::string> settings_;
   std::unique_ptr<supervisor::View> view_;
   Roles before_;             ///< the roles at the last check
   std::int32_t victim_ = 0;  ///< who died last since then

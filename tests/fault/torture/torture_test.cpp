@@ -177,8 +177,8 @@ class Torture {
 
   Node first_;
   Node second_;
-  std::array<Killer, 2> killers_{Killer{first_, {second_.spec()}},
-                                 Killer{second_, {first_.spec()}}};
+  std::array<Killer, 2> killers_{Killer{first_, {second_.spec()}, {}},
+                                 Killer{second_, {first_.spec()}, {"--hash", "sha256"}}};
   Users users_;
   milliseconds slowest_rest_{0};
 };
