@@ -177,6 +177,7 @@ void Worksite::end_delta(Job& job) {
     proved =
         plain_error("read \"" + printable(delta.from) + "\"", "it is not what was recorded of it");
   }
+  if (!proved && proved.error().code.value() == ECANCELED) return job.give_back();
   if (!proved) return begin_anew(job, proved.error());
   if (!delta.manifest.blocks.empty()) {
     instance_.store.put_manifest(*job.wanted().hash, share::kCutRule, delta.manifest);

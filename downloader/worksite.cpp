@@ -84,9 +84,9 @@ bool Worksite::look(Job& job) {
   }
   make_plan(job, here);
   if (job.plan.step == sync::Step::hash) {
-    const auto hashes = hash_here(job);
+    const auto hashes = hash_here(job, here);
     if (!hashes) {
-      context_.stopping() ? job.give_back() : put_off_by(job, hashes.error());
+      put_off_by(job, hashes.error());
       return false;
     }
     here.hashes = hashes.value();
@@ -106,11 +106,17 @@ void Worksite::make_plan(Job& job, const sync::Here& here) const {
   job.plan = sync::plan_ticket(job.wanted(), former, here, instance_.writer, wall_ms());
 }
 
-Result<ContentHashes> Worksite::hash_here(const Job& job) const {
+/// What is as it was recorded needn't be read: it may be what is wanted, that is all.
+Result<ContentHashes> Worksite::hash_here(const Job& job, const sync::Here& here) const {
+  const bool is_recorded = here.standing == sync::Standing::recorded;
+  const bool has_begun = !job.view.ticket.done.empty();  // so it was found to be something else
+  if (is_recorded && has_begun) return ContentHashes{};
   auto fd = share_.open_file(job.path());
-  if (!fd) return fd.error();
-  return share::hash_file(fd.value().get(), HashKinds::both(),
-                          [this] { return !context_.stopping(); });
+  auto hashes = fd ? share::hash_file(fd.value().get(), job.plan.kinds,
+                                      [this] { return !context_.stopping(); })
+                   : Result<ContentHashes>{fd.error()};
+  if (!hashes && is_recorded && !context_.stopping()) return ContentHashes{};
+  return hashes;
 }
 
 void Worksite::carry_out(Job& job) {
@@ -178,6 +184,7 @@ void Worksite::give_up_announced(Job& job) {
 }
 
 void Worksite::put_off_by(Job& job, const Error& error) {
+  if (error.code.value() == ECANCELED) return job.give_back();  // the role ends
   const Reason reason = share::reason_of(error);
   if (reason.cause == Cause::no_space) {
     log_warning("no space for \"{}\" ({} bytes); it is tried again", printable(job.path()),

@@ -76,7 +76,7 @@ class Worksite {
  private:
   bool look(Job& job);
   void make_plan(Job& job, const sync::Here& here) const;
-  Result<ContentHashes> hash_here(const Job& job) const;
+  Result<ContentHashes> hash_here(const Job& job, const sync::Here& here) const;
   void carry_out(Job& job);
   void restamp(Job& job);
   void remove(Job& job);

@@ -106,19 +106,22 @@ sync::Finder Examiner::finder(std::uint64_t now_ms) const {
 
 /// True where the file is what its ticket brought, or would bring: the downloader, which may wait
 /// for something else, is told to look.
-bool Examiner::leave_placed(const std::string& path, const share::FileStat& stat, sync::Here here) {
+bool Examiner::leave_placed(const std::string& path, const share::FileStat& stat,
+                            const Record* known, const ContentHashes& hashes) {
   if (!instance_.tickets.find(path)) return false;
   const auto ticket = instance_.store.find_ticket(path);
   if (!ticket) return false;
-  const auto is_unclear = [&](const Entry& wish) {
-    return wish.hash && !here.hashes->of(wish.hash->kind);
-  };
-  if (is_unclear(ticket->wanted) || std::ranges::any_of(ticket->former, is_unclear)) {
-    const Content content = read(path, stat, HashKinds::both(), false);
+  sync::Here here{.record = known, .standing = sync::Standing::other, .hashes = {}};
+  here.set_file(stat);
+  const std::uint64_t now_ms = wall_ms();
+  const HashKinds kinds = sync::kinds_of_placed(*ticket, here, instance_.writer, now_ms);
+  here.hashes = hashes;
+  if (!hashes.covers(kinds)) {
+    const Content content = read(path, stat, kinds, false);
     if (!content.hashes) return true;  // it is looked at again
     here.hashes = content.hashes.value();
   }
-  if (!sync::is_placed(*ticket, here, instance_.writer, wall_ms())) return false;
+  if (!sync::is_placed(*ticket, here, instance_.writer, now_ms)) return false;
   instance_.tickets.give_back(path, ticket->id);
   instance_.wakes.downloader.signal();
   return true;
@@ -187,13 +190,6 @@ void Examiner::note_sketch(const Record& record, const LargeFiles::Done& done) c
   instance_.store.put_sketch({*entry.hash, entry.size, entry.mtime_ns}, *done.wish.sketch);
 }
 
-HashKinds Examiner::kinds_for(const share::FileStat& stat, const Record* known) const {
-  const HashKind kind = hash_kind(instance_.settings);
-  const bool may_be_known = known != nullptr && known->entry.hash &&
-                            known->entry.hash->kind != kind && known->entry.size == stat.size;
-  return may_be_known ? HashKinds::both() : HashKinds::only(kind);
-}
-
 Examiner::Content Examiner::read(const std::string& path, const share::FileStat& stat,
                                  HashKinds kinds, bool cuts) {
   Content out;
@@ -233,7 +229,8 @@ Finding Examiner::look_at_file(const std::string& path, const share::FileStat& s
 
   const Record* known = record ? &*record : nullptr;
   const auto origin = origin_of(path, stat, moves);
-  const HashKinds kinds = kinds_for(stat, known);
+  const HashKind kind = hash_kind(instance_.settings);
+  const HashKinds kinds = sync::kinds_to_record(known, stat.size, kind);
   // Of a new version the peers have the old one, and fetch only the blocks that it has not.
   const bool cuts = record && !record->entry.deleted && stat.size > share::kWorthCutting;
   if (done && !(done->wish.stat == stat)) {
@@ -256,15 +253,11 @@ Finding Examiner::look_at_file(const std::string& path, const share::FileStat& s
                               : read(path, stat, kinds, cuts);
   if (!content.hashes) return unread(path, stat, content);
   note_readable(path);
-  sync::Change change{sync::found_file(known, path, stat,
-                                       sync::recorded_hash(content.hashes.value(), known,
-                                                           hash_kind(instance_.settings)),
-                                       finder(content.now_ms)),
+  const ContentHashes& hashes = content.hashes.value();
+  if (leave_placed(path, stat, known, hashes)) return {Outcome::claimed, {}, {}};
+  const ContentHash hash = sync::recorded_hash(hashes, known, kind);
+  sync::Change change{sync::found_file(known, path, stat, hash, finder(content.now_ms)),
                       known != nullptr ? known->sequence : 0};
-  sync::Here here{
-      .record = known, .standing = sync::Standing::other, .hashes = content.hashes.value()};
-  here.set_file(stat);
-  if (leave_placed(path, stat, here)) return {Outcome::claimed, {}, {}};
   return {.outcome = Outcome::written,
           .change = std::move(change),
           .seen = stat,

@@ -52,15 +52,14 @@ class Examiner {
     bool announced = false;
   };
 
-  bool leave_placed(const std::string& path, const share::FileStat& stat, sync::Here here);
+  bool leave_placed(const std::string& path, const share::FileStat& stat, const Record* known,
+                    const ContentHashes& hashes);
   Finding unreadable(const std::string& path, const Error& error);
   /// It could be read, while nobody changed it; or it is gone.
   void note_readable(const std::string& path);
   Finding look_at(const std::string& path, const Moves& moves);
   Finding look_at_ignored(const std::string& path) const;
   Finding look_at_missing(const std::string& path) const;
-  /// The setting's; both where what is recorded has one of another kind, and it may be that.
-  HashKinds kinds_for(const share::FileStat& stat, const Record* known) const;
   /// Has it hashed, and tells the peers of it where they may fetch it meanwhile: once it is known
   /// that they have nothing to make it of, or of which blocks. `done`: what has come of an earlier
   /// call.

@@ -42,7 +42,7 @@ class LargeFiles {
     std::string path;
     share::FileStat stat;
     Work work = Work::hash;
-    HashKinds kinds = {};
+    HashKinds kinds = HashKinds::both();
     bool cuts = false;         ///< it is to be cut, too; set where a basis is found
     bool announced = false;    ///< the asker has told the peers
     std::uint64_t now_ms = 0;  ///< wall clock when it was asked for

@@ -23,6 +23,10 @@ struct ContentHash {
 struct HashKinds {
   bool sha256 = false;
   bool blake3 = false;
+
+  void add(const std::optional<ContentHash>& hash) {
+    if (hash) (hash->kind == HashKind::sha256 ? sha256 : blake3) = true;
+  }
   static constexpr HashKinds both() { return {true, true}; }
   static constexpr HashKinds only(HashKind kind) {
     return {kind == HashKind::sha256, kind == HashKind::blake3};
@@ -36,6 +40,9 @@ struct ContentHashes {
 
   const std::optional<ContentHash>& of(HashKind kind) const {
     return kind == HashKind::sha256 ? sha256 : blake3;
+  }
+  bool covers(HashKinds kinds) const {
+    return (sha256 || !kinds.sha256) && (blake3 || !kinds.blake3);
   }
   /// True if one of that kind was made, and is `hash`.
   bool has(const std::optional<ContentHash>& hash) const { return hash && of(hash->kind) == hash; }

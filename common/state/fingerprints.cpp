@@ -16,9 +16,8 @@ std::uint32_t fingerprint(std::uint64_t hash) {
 
 /// Where the fingerprint stands, or the free slot in which it would.
 std::uint32_t& slot_of(std::span<std::uint32_t> slots, std::uint32_t print) {
-  // A multiplication spreads the bits that the mask would leave out.
-  std::size_t at = (print * 0x9e3779b1u >> 7) & (slots.size() - 1);
-  while (slots[at] != 0 && slots[at] != print) at = (at + 1) & (slots.size() - 1);
+  std::size_t at = std::uint64_t{print} * slots.size() >> 32;
+  while (slots[at] != 0 && slots[at] != print) at = at + 1 == slots.size() ? 0 : at + 1;
   return slots[at];
 }
 
@@ -40,7 +39,8 @@ Status Fingerprints::insert(Arena& arena, std::uint64_t hash) {
 }
 
 Status Fingerprints::grow(Arena& arena) {
-  const std::uint32_t capacity = std::max(kFirstCapacity, 2 * capacity_);
+  // By a quarter: all shards get there at about the same time, and the segment grows by it.
+  const std::uint32_t capacity = std::max(kFirstCapacity, capacity_ + capacity_ / 4);
   const Result<void*> memory = arena.allocate(capacity * sizeof(std::uint32_t));
   if (!memory) return memory.error();
   const std::span<std::uint32_t> more{static_cast<std::uint32_t*>(memory.value()), capacity};

@@ -21,7 +21,7 @@ class Fingerprints {
   Status grow(Arena& arena);
 
   boost::interprocess::offset_ptr<std::uint32_t> slots_;  ///< open addressing; 0: free
-  std::uint32_t capacity_ = 0;                            ///< a power of 2, or 0
+  std::uint32_t capacity_ = 0;
   std::uint32_t count_ = 0;
 };
 

@@ -18,7 +18,7 @@ namespace lefting::state {
 // Source: docs/STATE.md. What changes here or in the tables changes layout_hash(); a change of
 // meaning alone needs a new kLayoutVersion.
 
-inline constexpr std::uint32_t kLayoutVersion = 2;
+inline constexpr std::uint32_t kLayoutVersion = 3;
 inline constexpr std::uint64_t kSegmentMagic = 0x0a67'6e69'7466'656c;  // "lefting\n" in memory
 inline constexpr std::size_t kPageBytes = 4096;
 /// What each arena has of memory from the beginning on: enough for a table with one large ticket.

@@ -92,7 +92,7 @@ void Transaction::set_ticket_offer(const Ticket& ticket) {
   Statement& set = store_.database_->set_offer;
   const Entry& wanted = ticket.wanted;
   set.bind(1, ticket.sources);
-  wanted.hash ? set.bind_blob(2, wanted.hash->bytes) : set.bind_null(2);
+  wanted.hash ? set.bind_blob(2, hash_blob(*wanted.hash)) : set.bind_null(2);
   set.bind(3, std::uint64_t{ticket.announced});
   set.bind(4, shard_column(wanted.path)).bind_blob(5, wanted.path).bind(6, ticket.id);
   set.run();

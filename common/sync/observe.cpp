@@ -26,6 +26,12 @@ VersionVector next_version(const Record* known, std::int64_t mtime_ns, const Fin
 
 }  // namespace
 
+HashKinds kinds_to_record(const Record* known, std::uint64_t size, HashKind kind) {
+  HashKinds kinds = HashKinds::only(kind);
+  if (known != nullptr && known->entry.size == size) kinds.add(known->entry.hash);
+  return kinds;
+}
+
 ContentHash recorded_hash(const ContentHashes& hashes, const Record* known, HashKind kind) {
   if (known != nullptr && hashes.has(known->entry.hash)) return *known->entry.hash;
   if (hashes.of(kind)) return *hashes.of(kind);

@@ -21,6 +21,10 @@ struct Finder {
   std::uint64_t forgotten = 0;
 };
 
+/// Which hashes recorded_hash() needs of a file of `size` bytes: that of `kind`, and where it may
+/// be what is known that one's, too.
+HashKinds kinds_to_record(const Record* known, std::uint64_t size, HashKind kind);
+
 /// With which of its hashes a content is recorded: that of what is known, where it is that content;
 /// else one of `kind`, if it was made.
 ContentHash recorded_hash(const ContentHashes& hashes, const Record* known, HashKind kind);

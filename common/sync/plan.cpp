@@ -25,7 +25,7 @@ class Planner {
     const bool is_news =
         decision.verdict != Verdict::same && decision.verdict != Verdict::ours_newer;
     if (is_news && (may_be_as_recorded() || may_be_as_wanted())) {
-      if (!here_.hashes) return {.step = Step::hash, .result = {}, .reason = {}};
+      if (!here_.hashes) return ask_for_hash();
       if (here_.hashes->has(here_.record->entry.hash)) here_.standing = Standing::recorded;
     }
     if (is_news && may_be_as_wanted() && here_.hashes->has(wanted_.hash)) {
@@ -66,6 +66,14 @@ class Planner {
     return ours.hash && ours.hash->kind != wanted_.hash->kind && ours.size == wanted_.size;
   }
 
+  Plan ask_for_hash() const {
+    Plan plan{.step = Step::hash, .result = {}, .reason = {}};
+    if (here_.record != nullptr) plan.kinds.add(here_.record->entry.hash);
+    plan.kinds.add(wanted_.hash);
+    for (const Entry& wish : likely_wishes()) plan.kinds.add(wish.hash);
+    return plan;
+  }
+
   Plan plan_merge(Entry result) const {
     if (here_.standing == Standing::other) return plan_unrecorded(std::move(result));
     if (result.deleted) return {.step = Step::record, .result = std::move(result), .reason = {}};
@@ -103,7 +111,7 @@ class Planner {
   Plan plan_unrecorded(Entry result) const {
     const std::vector<Entry> wishes = likely_wishes();
     if (wishes.empty()) return wait_for_scanner();
-    if (!here_.hashes) return {.step = Step::hash, .result = {}, .reason = {}};
+    if (!here_.hashes) return ask_for_hash();
     const auto wish = std::ranges::find_if(
         wishes, [&](const Entry& entry) { return here_.hashes->has(entry.hash); });
     if (wish == wishes.end()) return wait_for_scanner();
@@ -162,6 +170,12 @@ void Here::set_file(const share::FileStat& stat) {
 Plan plan_ticket(const Entry& wanted, const std::function<std::vector<Entry>()>& former,
                  const Here& here, ShortId self, std::uint64_t now_ms) {
   return Planner{wanted, former, here, self, now_ms}.plan();
+}
+
+HashKinds kinds_of_placed(const Ticket& ticket, const Here& here, ShortId self,
+                          std::uint64_t now_ms) {
+  const auto former = [&ticket] { return earlier_wishes(ticket); };
+  return plan_ticket(ticket.wanted, former, here, self, now_ms).kinds;
 }
 
 bool is_placed(const Ticket& ticket, const Here& here, ShortId self, std::uint64_t now_ms) {

@@ -31,7 +31,7 @@ struct Here {
   std::uint64_t size = 0;
   std::int64_t mtime_ns = 0;
   std::uint32_t mode = 0;
-  std::optional<ContentHashes> hashes;  ///< once Step::hash has asked for them: of both kinds
+  std::optional<ContentHashes> hashes;  ///< once Step::hash has asked for them
 
   void set_file(const share::FileStat& stat);
 };
@@ -50,10 +50,11 @@ enum class Step {
 
 struct Plan {
   Step step = Step::drop;
-  Entry result;        ///< what is recorded in the end; not of drop, hash, wait
-  bool keeps = false;  ///< fetch: what is recorded here gets the name of a conflict's loser
-  bool again = false;  ///< `result` is an earlier wish: the ticket is planned anew after it
-  Reason reason;       ///< of wait
+  Entry result;          ///< what is recorded in the end; not of drop, hash, wait
+  bool keeps = false;    ///< fetch: what is recorded here gets the name of a conflict's loser
+  bool again = false;    ///< `result` is an earlier wish: the ticket is planned anew after it
+  HashKinds kinds = {};  ///< of hash: all that may say something
+  Reason reason;         ///< of wait
 };
 
 /// Plans what a ticket means for the share, by what was recorded, what stands there, and what a
@@ -65,9 +66,14 @@ struct Plan {
 Plan plan_ticket(const Entry& wanted, const std::function<std::vector<Entry>()>& former,
                  const Here& here, ShortId self, std::uint64_t now_ms);
 
+/// By which kinds of hash what stands there may prove to be what is_placed() looks for; none: it
+/// can't be. `here` without hashes.
+HashKinds kinds_of_placed(const Ticket& ticket, const Here& here, ShortId self,
+                          std::uint64_t now_ms);
+
 /// True if the downloader, when it comes to `ticket` (as stored), will record what stands at its
 /// path and is not recorded: it has put it there, for this ticket or an earlier one. `here` with
-/// the file's hashes, of the kinds that the path's tickets have.
+/// the file's hashes of those kinds.
 bool is_placed(const Ticket& ticket, const Here& here, ShortId self, std::uint64_t now_ms);
 
 /// While the wanted content was put where nothing stood, something else was recorded of the path.

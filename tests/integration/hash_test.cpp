@@ -121,3 +121,20 @@ TEST_CASE("hash: a word that is no kind of hash is refused") {
   CHECK(ended.code != 0);
   CHECK(says(ended.err, "blake3 or sha256"));
 }
+
+TEST_CASE_FIXTURE(Mixed,
+                  "hash: who dies with a file half received knows afterwards which it is to be") {
+  const char* kind = "blake3";
+  SUBCASE("by BLAKE3") {}
+  SUBCASE("by SHA-256") { kind = "sha256"; }
+  start(kind);
+  const std::string content = random_bytes(128u << 20, 4);
+  old_one.place("big", content);  // announced before it is hashed
+  REQUIRE(eventually([&] { return received(new_one) > 0; }));
+  new_one.kill_all();
+  // What told of it is over, and the index has.
+  REQUIRE(eventually([&] { return old_one.dump()["files"].Size() == 1; }));
+  nodes.start(1);
+  REQUIRE(eventually([&] { return new_one.holds("big", content); }));
+  nodes.settle();
+}

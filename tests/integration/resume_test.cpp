@@ -28,7 +28,7 @@ class HoldingPeer {
               const std::string& manifest = "")
       : content_{std::move(content)}, given_{given} {
     const std::string list =
-        "[" + raw_entry("big", content_.size(), mtime, R"(,"hash":")" + sha256(content_) + "\"") +
+        "[" + raw_entry("big", content_.size(), mtime, R"(,"blake3":")" + blake3(content_) + "\"") +
         "]";
     peer.answer_with([this, list, manifest](const RawFrame& frame) -> std::optional<std::string> {
       const auto json = frame.json();

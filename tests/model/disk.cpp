@@ -25,8 +25,11 @@ ContentHash hash_of(Content content, HashKind kind) {
   return hash;
 }
 
-ContentHashes hashes_of(Content content) {
-  return {hash_of(content, HashKind::sha256), hash_of(content, HashKind::blake3)};
+ContentHashes hashes_of(Content content, HashKinds kinds) {
+  ContentHashes hashes;
+  if (kinds.sha256) hashes.sha256 = hash_of(content, HashKind::sha256);
+  if (kinds.blake3) hashes.blake3 = hash_of(content, HashKind::blake3);
+  return hashes;
 }
 
 bool Disk::is_folder(const std::string& path) const {

@@ -21,7 +21,7 @@ inline constexpr Content kNothing = 0;
 /// Bytes that nobody wrote so: what a power cut leaves of a file that was not on disk.
 inline constexpr Content kTorn = -1;
 ContentHash hash_of(Content content, HashKind kind);
-ContentHashes hashes_of(Content content);
+ContentHashes hashes_of(Content content, HashKinds kinds = HashKinds::both());
 
 /// A file comes in so many pieces.
 inline constexpr std::size_t kBlocks = 2;

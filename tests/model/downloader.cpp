@@ -130,7 +130,7 @@ void Host::begin(Job& job, std::uint64_t now) {
   };
   plan();
   if (job.plan.step == sync::Step::hash) {
-    here.hashes = hashes_of(disk.content(path));
+    here.hashes = hashes_of(disk.content(path), job.plan.kinds);
     plan();
   }
   carry_out(job, now);

@@ -85,14 +85,20 @@ void Host::look_at(const std::string& path, std::uint64_t now) {
   }
   if (record != nullptr && share::is_unchanged(*stat, *record)) return;
   if (downloaders) return;
-  const ContentHashes hashes = hashes_of(disk.content(path));
+  const Content content = disk.content(path);
+  const ContentHashes hashes =
+      hashes_of(content, sync::kinds_to_record(record, stat->size, hash_kind));
   Record found =
       sync::found_file(record, path, *stat, sync::recorded_hash(hashes, record, hash_kind), finder);
-  sync::Here here{.record = record, .standing = sync::Standing::other, .hashes = hashes};
+  sync::Here here{.record = record, .standing = sync::Standing::other, .hashes = {}};
   here.set_file(*stat);
-  if (ticket != store.tickets.end() && sync::is_placed(ticket->second, here, store.writer, now)) {
-    waiting_.erase(path);
-    return;
+  if (ticket != store.tickets.end()) {
+    here.hashes =
+        hashes_of(content, sync::kinds_of_placed(ticket->second, here, store.writer, now));
+    if (sync::is_placed(ticket->second, here, store.writer, now)) {
+      waiting_.erase(path);
+      return;
+    }
   }
   found_ = Found{std::move(found), base, stat};
 }

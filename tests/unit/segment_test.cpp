@@ -135,9 +135,9 @@ TEST_CASE("Segment: another layout, or one that is not ready, is refused and the
   CHECK(says(attempt(), "not a segment"));
   preamble = good;
   preamble.version = kLayoutVersion + 1;
-  CHECK(says(attempt(), "its layout is version 3, ours 2"));
+  CHECK(says(attempt(), "its layout is version 4, ours 3"));
   preamble.version = kLayoutVersion - 1;
-  CHECK(says(attempt(), "its layout is version 1, ours 2"));
+  CHECK(says(attempt(), "its layout is version 2, ours 3"));
   preamble = good;
   preamble.layout_hash ^= 1;
   CHECK(says(attempt(), "another build"));
