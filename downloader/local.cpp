@@ -163,8 +163,6 @@ void Worksite::sketch(const Job& job) {
 void Worksite::copy_old(Job& job) {
   if (job.delta->copied) return;
   const Status copied = copy_runs(job);
-  // A newer wish, or the end of the role.
-  if (!copied && copied.error().code.value() == ECANCELED) return job.give_back();
   if (!copied) return begin_anew(job, copied.error());
   job.delta->copied = true;
 }
@@ -177,7 +175,6 @@ void Worksite::end_delta(Job& job) {
     proved =
         plain_error("read \"" + printable(delta.from) + "\"", "it is not what was recorded of it");
   }
-  if (!proved && proved.error().code.value() == ECANCELED) return job.give_back();
   if (!proved) return begin_anew(job, proved.error());
   if (!delta.manifest.blocks.empty()) {
     instance_.store.put_manifest(*job.wanted().hash, share::kCutRule, delta.manifest);
@@ -189,6 +186,7 @@ void Worksite::end_delta(Job& job) {
 }
 
 void Worksite::begin_anew(Job& job, const Error& why) {
+  if (why.code.value() == ECANCELED) return job.give_back();  // a newer wish, or the role ends
   log_warning("{}; \"{}\" is fetched as a whole", why.text(), printable(job.path()));
   job.close();
   job.hash.reset();

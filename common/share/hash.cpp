@@ -70,18 +70,14 @@ class Blake3 : public Hasher::Algorithm {
   blake3_hasher hasher_;
 };
 
-/// One a thread: small files are many, and a buffer and two contexts for each would cost more.
-struct Workshop {
-  Hasher sha256{HashKind::sha256};
-  Hasher blake3{HashKind::blake3};
-  std::vector<std::byte> buffer = std::vector<std::byte>(256u << 10);
-
-  Hasher& hasher(HashKind kind) { return kind == HashKind::sha256 ? sha256 : blake3; }
-};
-
-Workshop& workshop() {
-  thread_local Workshop own;
-  return own;
+/// One a thread, made when it is needed: small files are many, and one for each would cost more.
+Hasher& own_hasher(HashKind kind) {
+  if (kind == HashKind::sha256) {
+    thread_local Hasher sha256{kind};
+    return sha256;
+  }
+  thread_local Hasher blake3{kind};
+  return blake3;
 }
 
 }  // namespace
@@ -102,17 +98,19 @@ void Hasher::add(std::span<const std::byte> bytes) { algorithm_->add(bytes); }
 ContentHash Hasher::finish() { return algorithm_->finish(); }
 
 ContentHash hash_bytes(std::span<const std::byte> bytes, HashKind kind) {
-  Hasher& hasher = workshop().hasher(kind);
+  Hasher& hasher = own_hasher(kind);
   hasher.add(bytes);
   return hasher.finish();
 }
 
 Result<ContentHashes> hash_file(int fd, HashKinds kinds, const std::function<bool()>& beat) {
-  auto& [sha256, blake3, buffer] = workshop();
+  thread_local std::vector<std::byte> buffer(256u << 10);
+  Hasher* const sha256 = kinds.sha256 ? &own_hasher(HashKind::sha256) : nullptr;
+  Hasher* const blake3 = kinds.blake3 ? &own_hasher(HashKind::blake3) : nullptr;
   const auto finish = [&] {
     ContentHashes hashes;
-    if (kinds.sha256) hashes.sha256 = sha256.finish();
-    if (kinds.blake3) hashes.blake3 = blake3.finish();
+    if (sha256 != nullptr) hashes.sha256 = sha256->finish();
+    if (blake3 != nullptr) hashes.blake3 = blake3->finish();
     return hashes;
   };
   for (std::uint64_t at = 0;;) {
@@ -122,8 +120,8 @@ Result<ContentHashes> hash_file(int fd, HashKinds kinds, const std::function<boo
       return came ? os_error(ECANCELED, "hash") : came.error();
     }
     const std::span<const std::byte> bytes{buffer.data(), came.value()};
-    if (kinds.sha256) sha256.add(bytes);
-    if (kinds.blake3) blake3.add(bytes);
+    if (sha256 != nullptr) sha256->add(bytes);
+    if (blake3 != nullptr) blake3->add(bytes);
     at += bytes.size();
     if (bytes.size() < buffer.size()) return finish();
   }
