@@ -163,7 +163,7 @@ Finding Examiner::have_hashed(const std::string& path, const share::FileStat& st
                               const Record* known, HashKinds kinds, bool cuts,
                               std::optional<LargeFiles::Done> done) {
   using Work = LargeFiles::Work;
-  if (large_files_.is_asked(path)) return {Outcome::hashing, {}, {}};
+  if (large_files_.is_pending(path)) return {Outcome::hashing, {}, {}};
   const bool failed = done && !done->hashes;
   LargeFiles::Wish wish =
       done ? std::move(done->wish) : LargeFiles::Wish{.path = path, .stat = stat};

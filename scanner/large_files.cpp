@@ -87,9 +87,9 @@ void LargeFiles::ask_later(std::deque<Wish> wishes) {
   changed_.notify_all();
 }
 
-bool LargeFiles::is_asked(const std::string& path) const {
+bool LargeFiles::is_pending(const std::string& path) const {
   const std::lock_guard lock{mutex_};
-  return asked_.contains(path);
+  return asked_.contains(path) || done_.contains(path);
 }
 
 std::optional<LargeFiles::Done> LargeFiles::take(const std::string& path) {
@@ -103,7 +103,13 @@ std::vector<std::string> LargeFiles::take_done() {
   ready_.drain();
   const std::lock_guard lock{mutex_};
   if (thrown_) std::rethrow_exception(thrown_);
-  return std::exchange(news_, {});
+  const auto news = std::exchange(news_, {});
+  return {news.begin(), news.end()};
+}
+
+void LargeFiles::drop_told() {
+  const std::lock_guard lock{mutex_};
+  std::erase_if(done_, [this](const auto& one) { return !news_.contains(one.first); });
 }
 
 bool LargeFiles::is_idle() const {
@@ -192,7 +198,7 @@ void LargeFiles::work_until_stopped(Does does) {
     const std::string path = done.wish.path;
     asked_.erase(path);
     done_.insert_or_assign(path, std::move(done));
-    news_.push_back(path);
+    news_.insert(path);
     ready_.signal();
   }
 }

@@ -68,7 +68,8 @@ class LargeFiles {
   void ask(Wish wish);
   /// For when there is nothing else to do, in the place of what was asked for so before.
   void ask_later(std::deque<Wish> wishes);
-  bool is_asked(const std::string& path) const;
+  /// It is asked for, or waits to be taken.
+  bool is_pending(const std::string& path) const;
   /// What has come of it; it is forgotten then. Nothing where nothing has.
   std::optional<Done> take(const std::string& path);
 
@@ -77,6 +78,8 @@ class LargeFiles {
   /// Paths of which something has come since the last call; it may have been taken already. Throws
   /// what a thread has met, which has ended then.
   std::vector<std::string> take_done();
+  /// Forgets what was in take_done() and has not been taken; what has come since stays.
+  void drop_told();
   /// Nothing is asked for, and nothing done but not in take_done() yet.
   bool is_idle() const;
 
@@ -104,7 +107,7 @@ class LargeFiles {
   std::deque<Wish> later_;
   std::set<std::string> asked_;  ///< what is in wishes_ or being worked on
   std::map<std::string, Done> done_;
-  std::vector<std::string> news_;  ///< for take_done()
+  std::set<std::string> news_;  ///< for take_done()
   std::exception_ptr thrown_;
 
   std::vector<std::jthread> threads_;  // last: they use the others

@@ -82,11 +82,10 @@ void Scanner::wait() {
 }
 
 void Scanner::take_hashed() {
-  const std::vector<std::string> paths = examiner_.large_files().take_done();
-  for (const std::string& path : paths) suspect(path);
+  for (std::string& path : examiner_.large_files().take_done()) suspect(std::move(path));
   examine_suspects();
   // What is gone by now, or the downloader's, has no use for its hash.
-  for (const std::string& path : paths) static_cast<void>(examiner_.large_files().take(path));
+  examiner_.large_files().drop_told();
 }
 
 /// Who has asked for a traversal wants to see what it found.

@@ -78,6 +78,25 @@ TEST_CASE_FIXTURE(Fixture, "LargeFiles: what is asked for comes before what has 
   while (!files.is_idle()) next_done();
 }
 
+TEST_CASE_FIXTURE(Fixture, "LargeFiles: what came after it was told stays until it is told") {
+  files.ask(wish("f", LargeFiles::Work::sketch));
+  CHECK(next_done() == std::vector<std::string>{"f"});
+  CHECK(files.is_pending("f"));
+  auto sketched = files.take("f");
+  REQUIRE(sketched.has_value());
+  CHECK_FALSE(files.is_pending("f"));
+  sketched->wish.work = LargeFiles::Work::hash;
+  files.ask(std::move(sketched->wish));
+  CHECK(files.is_pending("f"));
+  pollfd done{.fd = files.fd(), .events = POLLIN, .revents = 0};
+  REQUIRE(poll_fds({&done, 1}, 10'000) == 1);
+  files.drop_told();
+  CHECK(files.is_pending("f"));
+  CHECK(files.take_done() == std::vector<std::string>{"f"});
+  files.drop_told();
+  CHECK_FALSE(files.take("f").has_value());
+}
+
 TEST_CASE_FIXTURE(Fixture, "LargeFiles: what a thread throws is thrown to who takes what is done") {
   is_broken = true;
   files.ask(wish("f", LargeFiles::Work::hash));
