@@ -51,6 +51,7 @@ struct Job {
   std::optional<Delta> delta;        ///< it is made of old content
   bool no_delta = false;             ///< it was tried
   bool has_no_hash = false;          ///< its source never says one
+  bool is_shared = false;            ///< some came from peers that had not proved it
   bool denied = false;               ///< the source has lost what it offered
   bool ignored = false;              ///< its rules exclude it
   /// For files of more than one block. Last: its threads use the others.

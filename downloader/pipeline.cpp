@@ -68,16 +68,16 @@ Status Pipeline::fetch(const std::vector<Job*>& jobs) {
   return exchange_all([&] { return next_request(jobs); });
 }
 
-Status Pipeline::fetch_blocks(Job& job, const Blocks& blocks,
-                              const std::function<bool()>& goes_on) {
-  came_.clear();
-  asked_ = 0;
-  return exchange_all([&] {
+Status Pipeline::fetch_each(Job& job, const Next& next, const Came& came) {
+  came_ = came;
+  auto fetched = exchange_all([&] {
     const auto turn = take_turn();
-    if (asked_ == blocks.size() || job.stage != Job::Stage::fetch || !goes_on()) return false;
-    request_block(job, blocks[asked_++]);
-    return true;
+    const auto block = job.stage == Job::Stage::fetch ? next() : std::nullopt;
+    if (block) request_block(job, *block);
+    return block.has_value();
   });
+  came_ = nullptr;
+  return fetched;
 }
 
 std::unique_lock<std::mutex> Pipeline::take_turn() const {
@@ -228,6 +228,7 @@ std::string Pipeline::encode_next() {
 Status Pipeline::receive_one() {
   const auto sizes = connection_.begin_frame(from_ == From::member ? kMemberWait : kReplyWait);
   if (!sizes) return sizes.error();
+  if (sizes.value().data > sent_.front().length) return unexpected("more than was asked for");
   const auto header = connection_.read_header();
   if (!header) return header.error();
   auto reply = wire::decode_reply(header.value());
@@ -265,7 +266,6 @@ Result<std::span<const std::byte>> Pipeline::read_block(const Sent& sent, const 
   const std::uint64_t raw_bytes = packed ? reply.raw_size : data_bytes;
   const bool whole = raw_bytes == sent.length || is_other_version(reply, sent.job->wanted());
   if (!reply.error && !whole) return unexpected("a block of another length");
-  if (data_bytes > sent.length) return unexpected("more than was asked for");
   const std::span<std::byte> into = room_for(sent, reply, data_bytes);
   if (auto read = connection_.read_data(into); !read) return read.error();
   if (!packed || reply.error) return std::span<const std::byte>{into};
@@ -304,11 +304,11 @@ std::span<std::byte> Pipeline::room_for(const Sent& sent, const wire::Reply& rep
 
 void Pipeline::take_bytes(const Sent& sent, std::span<const std::byte> bytes) {
   Job& job = *sent.job;
-  came_.push_back(sent.block);
   if (job.writer) {
     const std::span<std::byte> room = job.writer->room(bytes.size());
     if (room.data() != bytes.data()) std::ranges::copy(bytes, room.begin());
     if (auto put = job.writer->put({sent.offset, bytes.size()}); !put) site_.give_up(job, put);
+    if (came_) came_(sent.block);
     return;
   }
   if (auto written = job.partial->write(bytes, sent.offset); !written) {

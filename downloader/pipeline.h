@@ -20,7 +20,6 @@ namespace lefting::downloader {
 /// replies, across files, so that no round trip is waited for.
 class Pipeline {
  public:
-  using Blocks = std::vector<std::uint64_t>;
   /// Nobody waits long for who only helps.
   static constexpr milliseconds kMemberWait{5000};
   enum class From {
@@ -50,12 +49,11 @@ class Pipeline {
   /// The job is fetched over other connections too, each by a thread of its own: what is done with
   /// it, or asked of it, is done with this mutex held. Null: it is not.
   void share_job(std::mutex* turn) { turn_ = turn; }
-  /// Fetches these blocks of a job, as long as `goes_on` says so, which is called with the mutex
-  /// held. Errors: the connection's.
-  Status fetch_blocks(Job& job, const Blocks& blocks, const std::function<bool()>& goes_on);
-  /// What has come of them.
-  const Blocks& came() const { return came_; }
-  std::size_t asked() const { return asked_; }
+  /// Fetches blocks of a job until `next` names none and all that it named have come, or not; tells
+  /// `came` of each that has. Both are called with the mutex held. Errors: the connection's.
+  using Next = std::function<std::optional<std::uint64_t>()>;
+  using Came = std::function<void(std::uint64_t block)>;
+  Status fetch_each(Job& job, const Next& next, const Came& came);
 
  private:
   struct Sent {
@@ -101,8 +99,7 @@ class Pipeline {
   std::vector<std::byte> buffer_;
   std::string unpacked_;
   std::mutex* turn_ = nullptr;  ///< see share_job()
-  Blocks came_;                 ///< by fetch_blocks()
-  std::size_t asked_ = 0;       ///< likewise
+  Came came_;                   ///< of fetch_each()
 };
 
 }  // namespace lefting::downloader

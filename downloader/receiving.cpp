@@ -150,7 +150,8 @@ Status Worksite::take_hash(Job& job) {
 void Worksite::learn_hash(Job& job, const std::optional<ContentHash>& hash) {
   if (!hash) {
     job.has_no_hash = true;
-    if (job.partial->resumed()) abandon(job, {Cause::wrong_content, "nothing proves what is here"});
+    if (job.partial->resumed() || job.is_shared)
+      abandon(job, {Cause::wrong_content, "nothing proves what is here"});
     return;
   }
   job.view.ticket.wanted.hash = hash;

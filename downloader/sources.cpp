@@ -6,6 +6,13 @@
 
 namespace lefting::downloader {
 
+namespace {
+
+/// What is complete without a helper waits at most so long for one that doesn't answer.
+constexpr net::Timeouts kHelperTimeouts{.connect = milliseconds{1500}};
+
+}  // namespace
+
 Sources::Sources(RoleContext& context) : context_{context}, instance_{context.instance()} {}
 
 std::optional<int> Sources::pick(std::uint64_t sources, std::uint32_t attempts,
@@ -25,20 +32,21 @@ bool Sources::is_alive(net::Connection& connection) const {
   return poll_fds({&readable, 1}, 0) == 0;
 }
 
-Result<net::Connection*> Sources::open(int slot) {
+Result<net::Connection*> Sources::open(int slot, bool only_helps) {
   auto& kept = connections_[static_cast<std::size_t>(slot)];
   if (kept && is_alive(*kept)) return &*kept;
   kept.reset();
   const auto view = instance_.peers.get(slot);
   if (!view) return plain_error("fetch", "the source is not in the peer list any more");
   const auto fail = [&](const Error& why) -> Error {
-    drop(slot, why, true);
+    drop(slot, why, !only_helps);
     return why;
   };
   auto address = net::parse_address(view->peer.address);
   if (!address) return fail(address.error());
-  auto connection = net::Connection::connect(address.value(), instance_.tls(), view->peer.device,
-                                             context_.stop_fd());
+  auto connection =
+      net::Connection::connect(address.value(), instance_.tls(), view->peer.device,
+                               context_.stop_fd(), only_helps ? kHelperTimeouts : net::Timeouts{});
   if (!connection) return fail(connection.error());
   kept = connection.take();
   return &*kept;

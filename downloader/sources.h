@@ -19,8 +19,9 @@ class Sources {
   std::optional<int> pick(std::uint64_t sources, std::uint32_t attempts, int preferred) const;
 
   /// The connection to a peer, opened where needed. A peer that can't be reached is marked
-  /// offline, and hello finds it again.
-  Result<net::Connection*> open(int slot);
+  /// offline, and hello finds it again; unless it would only have helped. Different slots may be
+  /// opened and dropped by different threads.
+  Result<net::Connection*> open(int slot, bool only_helps = false);
   /// The connection is of no use any more. `peer_is_gone`: nor is the peer.
   void drop(int slot, const Error& why, bool peer_is_gone);
 

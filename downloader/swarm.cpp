@@ -1,9 +1,14 @@
 #include "downloader/swarm.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <system_error>
+#include <utility>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/os.h"
 #include "common/sync/version.h"
 
 namespace lefting::downloader {
@@ -12,20 +17,38 @@ namespace {
 
 /// Smaller files are not worth the asking, in bytes.
 constexpr std::uint64_t kWorthSharing = 16u << 20;
-/// So much from each in a round at least, in bytes: what the others have is known as it was before.
-constexpr std::uint64_t kRound = 8u << 20;
-/// While nobody else fetches, each round has twice as many blocks as the last: they may be about to
-/// begin.
-constexpr std::size_t kFirstAlone = 2;
-constexpr std::size_t kMostAlone = 512;
-/// So many blocks of the others' parts at once from the source: they are about to come from them.
-constexpr std::size_t kOfTheirs = 2;
+/// More of them have enough to give, and each costs a connection and a thread.
+constexpr std::size_t kMostMembers = 8;
+constexpr std::uint64_t kGatherAgainMs = 10'000;
+/// Who was no help is asked again after twice as long each time, up to this.
+constexpr std::uint64_t kMostGatherMs = 600'000;
+/// Until it is known who fetches too, all ask for the same.
+constexpr milliseconds kFirstAnswers{50};
+/// So many blocks are chosen at once: what the others have is known as it was then.
+constexpr std::size_t kChosen = 4;
+/// For so long what a member has is taken as it was said; and by so much of it it is judged.
+constexpr std::uint64_t kTurnMs = 250;
+/// A source closes a connection after 120 s without a request.
+constexpr std::uint64_t kKeepMs = 60'000;
+/// Before who had nothing new is asked again: twice as long each time.
+constexpr milliseconds kLeastPause{5};
+constexpr milliseconds kMostPause{640};
+/// Who gave something is about to give more.
+constexpr std::uint64_t kLullMs = 50;
 constexpr int kMostFailures = 3;
 /// A member that is so much slower than the source is no help.
 constexpr std::uint64_t kSlow = 8;
+/// For so long at least a member's last blocks are waited for.
+constexpr std::uint64_t kPatienceMs = 1000;
+/// Who gets no further in so long isn't fetching.
+constexpr std::uint64_t kStuckMs = 30'000;
+/// At the end, for what is on its way.
+constexpr milliseconds kGrace{100};
 
-std::uint64_t bytes_a_second(std::uint64_t bytes, std::uint64_t took_ms) {
-  return bytes * 1000 / std::max<std::uint64_t>(took_ms, 1);
+/// Something has come that was not read yet.
+bool has_sent(const net::Connection& connection) {
+  pollfd readable{.fd = connection.fd(), .events = POLLIN, .revents = 0};
+  return poll_fds({&readable, 1}, 0) != 0;
 }
 
 }  // namespace
@@ -33,238 +56,408 @@ std::uint64_t bytes_a_second(std::uint64_t bytes, std::uint64_t took_ms) {
 Swarm::Swarm(RoleContext& context, Worksite& site, Sources& sources)
     : context_{context}, instance_{context.instance()}, site_{site}, sources_{sources} {}
 
-Swarm::~Swarm() {
-  for (Member& member : members_) {
-    if (member.is_asked) sources_.drop(member.slot, {}, false);  // its answer would be in the way
-  }
-}
-
 bool Swarm::is_worth(const Job& job) const {
-  // What came wrong once is fetched from those that have proved it.
-  return job.stage == Job::Stage::fetch && !job.delta && job.writer && job.view.attempts == 0 &&
-         job.wanted().size >= kWorthSharing && !job.wanted().version.empty() &&
+  // What came wrong once, so that nothing of it was kept, is fetched from those that have proved
+  // it.
+  const bool came_wrong = job.view.attempts > 0 && job.view.ticket.done.empty();
+  return job.stage == Job::Stage::fetch && !job.delta && job.writer && job.frontier < job.blocks &&
+         !came_wrong && job.wanted().size >= kWorthSharing && !job.wanted().version.empty() &&
          (instance_.peers.online_mask() & ~job.view.ticket.sources) != 0;
 }
 
 Status Swarm::fetch(Job& job, Pipeline& source) {
-  source.share_job(&turn_);
-  auto fetched = fetch_all(job, source);
-  source.share_job(nullptr);
+  got_ = job.done;
+  asked_ = got_;
+  for (std::uint64_t block = 0; block < job.blocks; ++block) missing_ += !has_bit(got_, block);
+  block_bytes_ = block_bytes(job.wanted().size);
+  source_.last_ms = monotonic_ms();
+  struct Session {
+    Swarm& swarm;
+    Pipeline& source;
+    ~Session() {
+      swarm.end();
+      source.share_job(nullptr);
+    }
+  };
+  Status fetched;
+  {
+    const Session session{*this, source};
+    source.share_job(&turn_);
+    fetched = fetch_all(job, source);
+  }
+  if (thrown_) std::rethrow_exception(thrown_);
   return fetched;
 }
 
 Status Swarm::fetch_all(Job& job, Pipeline& source) {
-  got_ = job.done;
+  std::unique_lock turn{turn_};
   gather(job);
-  const std::size_t round = std::max<std::size_t>(
-      1, std::max(kRound, 2 * source.window()) / block_bytes(job.wanted().size));
-  std::size_t alone = kFirstAlone;
-  while (job.stage == Job::Stage::fetch && !context_.stopping()) {
-    ask(job);
-    hear(job);
-    const std::size_t most = parts() > 1 ? round : alone;
-    alone = std::min(2 * alone, kMostAlone);
-    asked_ = got_;
-    const Blocks ours = our_blocks(job, most);
-    const auto came = fetch_round(job, source, ours, most);
-    if (!came) return came.error();
-    if (!ours.empty() || came.value() != 0) continue;
-    asked_ = got_;
-    const Blocks theirs = their_blocks(job);
-    if (theirs.empty()) break;
-    if (auto fetched = fetch_from_source(source, job, theirs); !fetched) return fetched;
+  changed_.wait_for(turn, kFirstAnswers,
+                    [this] { return std::ranges::all_of(members_, &Member::is_heard); });
+  while (!is_done(job)) {
+    begin(source_);
+    turn.unlock();
+    auto fetched = source.fetch_each(
+        job, [&] { return next_of_source(job); },
+        [&](std::uint64_t block) { note_of_source(block); });
+    turn.lock();
+    give_back(source_);
+    if (!fetched) return fetched;
+    if (is_done(job)) break;
+    if (idle_since_ms_ == 0) begin_idle();
+    cut_slow();
+    choose_for_source(job);
+    if (source_.chosen.empty()) changed_.wait_for(turn, milliseconds{kLullMs});
   }
   return {};
 }
 
-void Swarm::gather(const Job& job) {
-  for (const state::PeerView& view : instance_.peers.list()) {
-    const bool is_source = (job.view.ticket.sources >> view.peer.slot & 1) != 0;
-    if (is_source || view.state != state::PeerState::online || !view.peer.device) continue;
-    const auto connection = sources_.open(view.peer.slot);
-    if (!connection) continue;
-    members_.push_back(
-        {.slot = view.peer.slot, .device = *view.peer.device, .connection = connection.value()});
-  }
+bool Swarm::is_done(const Job& job) const {
+  return missing_ == 0 || job.stage != Job::Stage::fetch || thrown_ || context_.stopping();
 }
 
-void Swarm::ask(const Job& job) {
-  const std::string request = wire::encode_request(Pipeline::request_for(job, wire::Part::have));
-  for (Member& member : members_) {
-    if (member.is_asked) continue;
-    const auto sent = member.connection->send(request);
-    member.is_asked = true;
-    if (!sent) drop(member, sent.error());
-  }
-  forget_dropped();
-}
-
-void Swarm::hear(const Job& job) {
-  for (Member& member : members_) {
-    auto has = hear_one(job, member);
-    if (has) {
-      member.is_asked = false;
-      member.has = has.take();
-    } else {
-      drop(member, has.error());
+void Swarm::end() {
+  {
+    std::unique_lock turn{turn_};
+    is_over_ = true;
+    changed_.notify_all();
+    changed_.wait_for(turn, kGrace,
+                      [this] { return std::ranges::none_of(members_, &Member::is_busy); });
+    for (Member& member : members_) {
+      if (member.is_busy && member.connection != nullptr) cut(member);
     }
   }
-  forget_dropped();
+  members_.clear();  // waits for their threads
 }
 
-Result<std::vector<std::uint8_t>> Swarm::hear_one(const Job& job, Member& member) const {
-  const auto frame = member.connection->receive(Pipeline::kMemberWait);
-  if (!frame) return frame.error();
-  const auto reply = wire::decode_reply(frame.value().header);
+void Swarm::gather(Job& job) {
+  gather_at_ms_ = monotonic_ms() + kGatherAgainMs;
+  std::erase_if(members_, [](const Member& member) { return member.is_gone; });
+  auto peers = instance_.peers.list();
+  // Not all begin with the same ones.
+  const std::size_t first = peers.empty() ? 0 : instance_.device().bytes[0] % peers.size();
+  std::ranges::rotate(peers, peers.begin() + static_cast<std::ptrdiff_t>(first));
+  for (const state::PeerView& view : peers) {
+    if (members_.size() == kMostMembers) return;
+    if (is_candidate(job, view)) begin_member(job, view.peer);
+  }
+}
+
+bool Swarm::is_candidate(const Job& job, const state::PeerView& view) const {
+  const Peer& peer = view.peer;
+  const bool is_source = (job.view.ticket.sources >> peer.slot & 1) != 0;
+  const bool is_there =
+      view.state == state::PeerState::online && peer.device && !peer.address.empty();
+  const bool is_member = std::ranges::find(members_, peer.slot, &Member::slot) != members_.end();
+  const std::uint64_t again_ms = candidates_[static_cast<std::size_t>(peer.slot)].again_ms;
+  return is_there && !is_source && !is_member && again_ms <= monotonic_ms();
+}
+
+void Swarm::begin_member(Job& job, const Peer& peer) {
+  Member& member = members_.emplace_back();
+  member.slot = peer.slot;
+  member.device = *peer.device;
+  member.had_ms = monotonic_ms();
+  try {
+    member.thread = std::jthread{[this, &job, &member] { serve(job, member); }};
+  } catch (const std::system_error& error) {
+    log_info("no thread to fetch from peer {}: {}", peer.slot, error.what());
+    members_.pop_back();
+  } catch (...) {
+    members_.pop_back();
+    throw;
+  }
+}
+
+void Swarm::serve(Job& job, Member& member) {
+  bool is_no_help = true;
+  std::exception_ptr thrown;
+  try {
+    is_no_help = !fetch_from(job, member);
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  const std::lock_guard turn{turn_};
+  if (thrown) thrown_ = thrown;
+  give_back(member);
+  member.has.clear();
+  member.connection = nullptr;
+  member.is_heard = true;
+  member.is_busy = false;
+  member.is_gone = true;
+  Candidate& candidate = candidates_[static_cast<std::size_t>(member.slot)];
+  candidate.failures += is_no_help;
+  candidate.again_ms =
+      monotonic_ms() + std::min(kMostGatherMs, kGatherAgainMs << std::min(candidate.failures, 10u));
+  changed_.notify_all();
+}
+
+bool Swarm::fetch_from(Job& job, Member& member) {
+  const auto opened = sources_.open(member.slot, true);
+  if (!opened) return false;
+  net::Connection& connection = *opened.value();
+  Pipeline pipeline{site_, connection, instance_.settings.compress, Pipeline::From::member};
+  pipeline.share_job(&turn_);
+  std::unique_lock turn{turn_};
+  member.connection = &connection;
+  milliseconds pause = kLeastPause;
+  while (!is_over_) {
+    member.is_busy = true;
+    turn.unlock();
+    auto has = hear(job, connection);
+    turn.lock();
+    if (has) take_note(job, member, has.take());
+    begin(member);
+    changed_.notify_all();
+    turn.unlock();
+    const Status fetched =
+        has ? pipeline.fetch_each(
+                  job, [&] { return next_of(job, member); },
+                  [&](std::uint64_t block) { note_of_member(job, member, block); })
+            : has.error();
+    turn.lock();
+    give_back(member);
+    member.is_busy = false;
+    changed_.notify_all();
+    if (!fetched) {
+      member.connection = nullptr;  // so that nobody cuts it while it goes
+      if (!is_over_) log_info("peer {}: {}", member.slot, fetched.error().text());
+      sources_.drop(member.slot, fetched.error(), false);
+      return false;
+    }
+    if (!is_help(member)) return false;
+    if (member.asked != 0) {
+      member.had_ms = monotonic_ms();
+      pause = kLeastPause;
+      continue;
+    }
+    // Another may have its place.
+    const bool fetches = !member.has.empty();
+    if (monotonic_ms() - member.had_ms > (fetches ? kStuckMs : kGatherAgainMs)) return !fetches;
+    pause = std::min(2 * pause, kMostPause);
+    changed_.wait_for(turn, pause, [this] { return is_over_; });
+  }
+  return true;
+}
+
+void Swarm::take_note(const Job& job, Member& member, std::vector<std::uint8_t> has) {
+  if (!has.empty() && has != member.has) member.had_ms = monotonic_ms();
+  member.has = std::move(has);
+  member.is_heard = true;
+  member.is_whole = !member.has.empty();
+  for (std::uint64_t block = 0; member.is_whole && block < job.blocks; ++block) {
+    member.is_whole = has_bit(member.has, block);
+  }
+  member.turn_end_ms = monotonic_ms() + kTurnMs;
+}
+
+Result<std::vector<std::uint8_t>> Swarm::hear(const Job& job, net::Connection& connection) const {
+  const std::string request = wire::encode_request(Pipeline::request_for(job, wire::Part::have));
+  if (auto sent = connection.send(request); !sent) return sent.error();
+  const auto sizes = connection.begin_frame(Pipeline::kMemberWait);
+  if (!sizes) return sizes.error();
+  std::vector<std::uint8_t> has((job.blocks + 7) / 8);
+  if (sizes.value().data > has.size()) {
+    return Error{wire::make_error_code(wire::Code::bad_frame),
+                 "fetch",
+                 {},
+                 "the peer sent more than was asked for"};
+  }
+  const auto header = connection.read_header();
+  if (!header) return header.error();
+  const auto reply = wire::decode_reply(header.value());
   if (!reply) return reply.error();
+  const auto bytes = std::as_writable_bytes(std::span{has}).first(sizes.value().data);
+  if (auto read = connection.read_data(bytes); !read) return read.error();
   const bool is_it = !reply.value().error && reply.value().size == job.wanted().size &&
                      reply.value().block_bytes == block_bytes(job.wanted().size);
-  std::vector<std::uint8_t> has;
-  if (!is_it) return has;
-  for (const std::byte one : frame.value().data) has.push_back(static_cast<std::uint8_t>(one));
-  has.resize(got_.size());
+  if (!is_it) has.clear();
   return has;
 }
 
-Result<std::size_t> Swarm::fetch_round(Job& job, Pipeline& source, const Blocks& ours,
-                                       std::size_t most) {
-  note_asked(ours);
-  std::list<Errand> errands = make_errands(job, most);
-  is_source_done_ = false;
-  Status fetched;
-  {
-    std::vector<std::jthread> threads;
-    for (Errand& errand : errands) threads.emplace_back([&] { carry_out(job, errand); });
-    fetched = fetch_from_source(source, job, ours);
-    const std::lock_guard turn{turn_};
-    // What is left of an errand can be had in the next round, with what is new.
-    is_source_done_ = !ours.empty();
-  }
-  std::size_t came = 0;
-  for (const Errand& errand : errands) came += judge(job, errand);
-  forget_dropped();
-  if (!fetched) return fetched.error();
-  return came;
+bool Swarm::is_help(Member& member) const {
+  if (member.asked == 0) return true;
+  // Between the end of its ticket and its record a member seems to have nothing.
+  member.failures = member.came == member.asked ? 0 : member.failures + 1;
+  return member.failures <= kMostFailures && !(member.came >= kChosen && drips(member));
 }
 
-Status Swarm::fetch_from_source(Pipeline& source, Job& job, const Blocks& blocks) {
-  if (blocks.empty()) return {};
-  const std::uint64_t begun = monotonic_ms();
-  auto fetched = source.fetch_blocks(job, blocks, [] { return true; });
-  for (const std::uint64_t block : source.came()) set_bit(got_, block);
-  source_rate_ =
-      bytes_a_second(source.came().size() * block_bytes(job.wanted().size), monotonic_ms() - begun);
-  return fetched;
+bool Swarm::drips(const Link& link) const {
+  return rate_of(link.came, link.begun_ms) * kSlow < source_rate_;
 }
 
-std::list<Swarm::Errand> Swarm::make_errands(const Job& job, std::size_t most) {
-  std::list<Errand> errands;
+void Swarm::cut_slow() {
+  if (source_rate_ == 0) return;  // all that is left is theirs, then: some of it is asked for
+  const std::uint64_t patience_ms =
+      std::max(kPatienceMs, kSlow * block_bytes_ * 1000 / source_rate_);
+  const std::uint64_t now_ms = monotonic_ms();
   for (Member& member : members_) {
-    Blocks blocks = blocks_of(job, member, most);
-    if (blocks.empty()) continue;
-    note_asked(blocks);
-    errands.push_back({.member = &member,
-                       .blocks = std::move(blocks),
-                       .pipeline = Pipeline{site_, *member.connection, instance_.settings.compress,
-                                            Pipeline::From::member}});
-    errands.back().pipeline.share_job(&turn_);
+    if (member.out.empty() || member.connection == nullptr) continue;
+    const bool is_mute = now_ms - member.last_ms > patience_ms;
+    const bool is_slow = now_ms - member.begun_ms > patience_ms && drips(member);
+    // Unless it waits for us, or for the disk.
+    if ((is_mute || is_slow) && !has_sent(*member.connection)) cut(member);
   }
-  return errands;
 }
 
-void Swarm::carry_out(Job& job, Errand& errand) {
-  const std::uint64_t begun = monotonic_ms();
-  try {
-    errand.status =
-        errand.pipeline.fetch_blocks(job, errand.blocks, [this] { return !is_source_done_; });
-  } catch (...) {
-    errand.thrown = std::current_exception();
-  }
-  errand.took_ms = monotonic_ms() - begun;
+void Swarm::cut(Member& member) { ::shutdown(member.connection->fd(), SHUT_RDWR); }
+
+std::optional<std::uint64_t> Swarm::next_of_source(Job& job) {
+  if (is_done(job)) return std::nullopt;
+  if (monotonic_ms() > gather_at_ms_) gather(job);
+  if (source_.chosen.empty()) choose_for_source(job);
+  if (!source_.chosen.empty()) idle_since_ms_ = 0;
+  return take(source_);
 }
 
-std::size_t Swarm::judge(const Job& job, const Errand& errand) {
-  if (errand.thrown) std::rethrow_exception(errand.thrown);
-  Member& member = *errand.member;
-  const Pipeline& pipeline = errand.pipeline;
-  for (const std::uint64_t block : pipeline.came()) set_bit(got_, block);
-  const std::size_t count = pipeline.came().size();
-  if (!errand.status) {
-    drop(member, errand.status.error());
-  } else if (pipeline.asked() != 0) {
-    // Between the end of its ticket and its record a member seems to have nothing.
-    member.failures = count == pipeline.asked() ? 0 : member.failures + 1;
-    const std::uint64_t rate =
-        bytes_a_second(count * block_bytes(job.wanted().size), errand.took_ms);
-    if (member.failures > kMostFailures || rate * kSlow < source_rate_) member.connection = nullptr;
-  }
-  return count;
+void Swarm::choose_for_source(const Job& job) {
+  source_.chosen = our_blocks(job);
+  if (source_.chosen.empty()) source_.chosen = their_blocks(job, take_grant(job));
+  reserve(source_);
 }
 
-void Swarm::note_asked(const Blocks& blocks) {
-  for (const std::uint64_t block : blocks) set_bit(asked_, block);
+std::size_t Swarm::take_grant(const Job& job) {
+  const auto grow = [&](std::size_t& grant) {
+    return std::exchange(grant, std::min<std::size_t>(2 * grant, job.blocks));
+  };
+  if (idle_since_ms_ != 0 && monotonic_ms() - idle_since_ms_ > kTurnMs) {
+    const bool is_slow = 2 * rate_of(gained_, idle_since_ms_) < source_rate_ || source_rate_ == 0;
+    begin_idle();
+    if (is_slow) return grow(for_slow_);
+    for_slow_ = kFewest;
+  }
+  if (!is_giving()) return grow(for_lull_);
+  return monotonic_ms() - source_.last_ms > kKeepMs ? 1 : 0;
 }
 
-Swarm::Blocks Swarm::choose(const Job& job, std::size_t most,
-                            const std::function<bool(std::uint64_t)>& take) const {
-  Blocks blocks;
-  for (std::uint64_t block = 0; block < job.blocks && blocks.size() < most; ++block) {
-    if (!has_bit(asked_, block) && take(block)) blocks.push_back(block);
+void Swarm::begin_idle() {
+  idle_since_ms_ = monotonic_ms();
+  gained_ = 0;
+}
+
+std::optional<std::uint64_t> Swarm::next_of(const Job& job, Member& member) {
+  if (is_over_ || monotonic_ms() > member.turn_end_ms) return std::nullopt;
+  if (member.chosen.empty()) {
+    member.chosen = blocks_of(job, member);
+    reserve(member);
   }
-  return blocks;
+  return take(member);
+}
+
+void Swarm::reserve(const Link& link) {
+  for (const std::uint64_t block : link.chosen) set_bit(asked_, block);
+}
+
+std::optional<std::uint64_t> Swarm::take(Link& link) {
+  if (link.chosen.empty()) return std::nullopt;
+  const std::uint64_t block = link.chosen.back();
+  if (link.out.empty()) link.last_ms = monotonic_ms();
+  link.chosen.pop_back();
+  link.out.push_back(block);
+  ++link.asked;
+  return block;
+}
+
+void Swarm::begin(Link& link) {
+  link.asked = 0;
+  link.came = 0;
+  link.begun_ms = monotonic_ms();
+}
+
+void Swarm::note_came(Link& link, std::uint64_t block) {
+  set_bit(got_, block);
+  --missing_;
+  std::erase(link.out, block);
+  ++link.came;
+  link.last_ms = monotonic_ms();
+}
+
+void Swarm::note_of_source(std::uint64_t block) {
+  note_came(source_, block);
+  const bool is_sure = source_.came >= kChosen;
+  if (is_sure || source_rate_ == 0) source_rate_ = rate_of(source_.came, source_.begun_ms);
+}
+
+void Swarm::note_of_member(Job& job, Member& member, std::uint64_t block) {
+  note_came(member, block);
+  job.is_shared = true;
+  gave_ms_ = member.last_ms;
+  for_lull_ = kFewest;
+  ++gained_;
+  if (missing_ == 0) changed_.notify_all();
+}
+
+void Swarm::give_back(Link& link) {
+  for (Blocks* blocks : {&link.chosen, &link.out}) {
+    for (const std::uint64_t block : *blocks) clear_bit(asked_, block);
+    blocks->clear();
+  }
+}
+
+std::uint64_t Swarm::rate_of(std::uint64_t blocks, std::uint64_t since_ms) const {
+  return blocks * block_bytes_ * 1000 / std::max<std::uint64_t>(monotonic_ms() - since_ms, 1);
+}
+
+bool Swarm::is_giving() const {
+  const auto is_out = [](const Member& member) { return !member.out.empty(); };
+  return monotonic_ms() - gave_ms_ < kLullMs || std::ranges::any_of(members_, is_out);
 }
 
 bool Swarm::is_rare(std::uint64_t block) const {
-  return std::ranges::none_of(members_,
-                              [block](const Member& member) { return has_bit(member.has, block); });
+  return std::ranges::none_of(members_, [block](const Member& member) {
+    return is_fetching(member) && has_bit(member.has, block);
+  });
 }
 
-Swarm::Blocks Swarm::our_blocks(const Job& job, std::size_t most) const {
+Swarm::Blocks Swarm::our_blocks(const Job& job) const {
   const std::uint64_t of = parts();
   const std::uint64_t ours = place_of(instance_.device());
-  return choose(job, most,
+  return choose(job, End::first, kChosen,
                 [&](std::uint64_t block) { return block % of == ours && is_rare(block); });
 }
 
-Swarm::Blocks Swarm::their_blocks(const Job& job) const {
-  Blocks blocks = choose(job, job.blocks, [this](std::uint64_t block) { return is_rare(block); });
+Swarm::Blocks Swarm::their_blocks(const Job& job, std::size_t most) const {
+  Blocks blocks =
+      choose(job, End::last, most, [this](std::uint64_t block) { return is_rare(block); });
   // Nobody gives what they have.
-  if (blocks.empty()) blocks = choose(job, job.blocks, [](std::uint64_t) { return true; });
-  const std::size_t count = std::min(blocks.size(), kOfTheirs);
-  return {blocks.end() - static_cast<std::ptrdiff_t>(count), blocks.end()};
+  if (blocks.empty()) blocks = choose(job, End::last, most, [](std::uint64_t) { return true; });
+  return blocks;
 }
 
-Swarm::Blocks Swarm::blocks_of(const Job& job, const Member& member, std::size_t most) const {
+Swarm::Blocks Swarm::blocks_of(const Job& job, const Member& member) const {
+  if (member.has.empty()) return {};
+  if (member.is_whole) return choose(job, End::last, kChosen, [](std::uint64_t) { return true; });
   const std::uint64_t of = parts();
   const std::uint64_t place = place_of(member.device);
-  Blocks blocks = choose(job, most, [&](std::uint64_t block) {
+  Blocks blocks = choose(job, End::first, kChosen, [&](std::uint64_t block) {
     return block % of == place && has_bit(member.has, block);
   });
   if (!blocks.empty()) return blocks;
-  return choose(job, most, [&](std::uint64_t block) { return has_bit(member.has, block); });
+  return choose(job, End::first, kChosen,
+                [&](std::uint64_t block) { return has_bit(member.has, block); });
 }
 
 std::uint64_t Swarm::parts() const {
-  const auto fetch = [](const Member& member) { return !member.has.empty(); };
-  return 1 + static_cast<std::uint64_t>(std::ranges::count_if(members_, fetch));
+  return 1 + static_cast<std::uint64_t>(std::ranges::count_if(members_, is_fetching));
 }
 
 std::uint64_t Swarm::place_of(const DeviceId& device) const {
-  const auto before = [&](const Member& member) {
-    return !member.has.empty() && member.device < device;
+  const auto is_before = [&](const Member& member) {
+    return is_fetching(member) && member.device < device;
   };
   const bool is_after_us = instance_.device() < device;
-  return static_cast<std::uint64_t>(std::ranges::count_if(members_, before)) + is_after_us;
+  return static_cast<std::uint64_t>(std::ranges::count_if(members_, is_before)) + is_after_us;
 }
 
-void Swarm::drop(Member& member, const Error& why) {
-  log_info("peer {}: {}", member.slot, why.text());
-  sources_.drop(member.slot, why, false);
-  member.connection = nullptr;
-}
-
-void Swarm::forget_dropped() {
-  std::erase_if(members_, [](const Member& member) { return member.connection == nullptr; });
+Swarm::Blocks Swarm::choose(const Job& job, End from, std::size_t most,
+                            const std::function<bool(std::uint64_t)>& takes) const {
+  Blocks blocks;
+  for (std::uint64_t i = 0; i < job.blocks && blocks.size() < most; ++i) {
+    const std::uint64_t block = from == End::first ? i : job.blocks - 1 - i;
+    if (!has_bit(asked_, block) && takes(block)) blocks.push_back(block);
+  }
+  std::ranges::reverse(blocks);
+  return blocks;
 }
 
 }  // namespace lefting::downloader

@@ -26,6 +26,11 @@ bool has_range(const Ticket& ticket, std::uint64_t offset, std::uint64_t length)
   return true;
 }
 
+/// Others leave a part of it to who fetches it.
+bool is_begun(const state::TicketView& ticket) {
+  return ticket.state == state::TicketState::active || ticket.done_bytes > 0;
+}
+
 }  // namespace
 
 bool is_of(const Entry& entry, const VersionCounter& wanted) {
@@ -42,7 +47,7 @@ Answer FileServer::answer_have(const wire::Request& request) {
     bits.assign((block_count(answer.reply.size) + 7) / 8, 0xff);
   } else {
     auto ticket = instance_.tickets.find(wanted.path);
-    const bool is_it = ticket && is_of(ticket->ticket.wanted, *wanted.stamp);
+    const bool is_it = ticket && is_of(ticket->ticket.wanted, *wanted.stamp) && is_begun(*ticket);
     if (!is_it || block_count(ticket->ticket.wanted.size) > kMostBits) {
       return refuse(request, wire::Code::not_found, "nothing of that version is here");
     }

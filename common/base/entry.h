@@ -91,6 +91,10 @@ inline void set_bit(std::vector<std::uint8_t>& bits, std::uint64_t at) {
   bits[at / 8] = static_cast<std::uint8_t>(bits[at / 8] | 1u << (at % 8));
 }
 
+inline void clear_bit(std::vector<std::uint8_t>& bits, std::uint64_t at) {
+  bits[at / 8] = static_cast<std::uint8_t>(bits[at / 8] & ~(1u << (at % 8)));
+}
+
 /// Most former wishes that a ticket keeps.
 inline constexpr std::size_t kMostFormer = 32;
 

@@ -22,7 +22,8 @@ namespace lefting::test {
 
 namespace {
 
-constexpr const char* kDevice = "AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA";
+constexpr const char* kRestOfDevice =
+    "AAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA";
 
 std::string big_endian(std::size_t value) {
   std::string out(4, '\0');
@@ -107,7 +108,9 @@ bool RawConnection::closed() {
   return ::recv(fd_.get(), &byte, 1, 0) <= 0;
 }
 
-RawPeer::RawPeer() : socket_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
+RawPeer::RawPeer(char letter)
+    : device_{letter + std::string{kRestOfDevice}},
+      socket_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
   const sockaddr_in address = loopback(port());
   const int yes = 1;
   ::setsockopt(socket_.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
@@ -136,21 +139,21 @@ void RawPeer::answer_with(Answer answer) {
 std::string RawPeer::hello_reply(const std::string& entries) const {
   return raw_frame(fmt::format(R"({{"reply":"hello","status":"ok","protocol":1,"device":"{}",)"
                                R"("name":"raw","port":{}}})",
-                               kDevice, port()),
+                               device_, port()),
                    entries);
 }
 
 std::string RawPeer::news(const std::string& entries) const {
   return raw_frame(fmt::format(R"({{"operation":"news","protocol":1,"device":"{}","name":"raw",)"
                                R"("port":{}}})",
-                               kDevice, port()),
+                               device_, port()),
                    entries);
 }
 
 std::string RawPeer::hello(const std::string& entries) const {
   return raw_frame(fmt::format(R"({{"operation":"hello","protocol":1,"device":"{}","name":"raw",)"
                                R"("port":{}}})",
-                               kDevice, port()),
+                               device_, port()),
                    entries);
 }
 

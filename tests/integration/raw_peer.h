@@ -48,7 +48,8 @@ class RawPeer {
   /// Called for each frame; what it returns is sent as it is. Nothing: the connection is closed.
   using Answer = std::function<std::optional<std::string>(const RawFrame&)>;
 
-  RawPeer();
+  /// `letter`: its device ID begins with it.
+  explicit RawPeer(char letter = 'A');
   ~RawPeer();
   /// Answers nothing more: what its answers use may go.
   void leave();
@@ -70,6 +71,7 @@ class RawPeer {
   std::optional<std::string> answer(const RawFrame& frame);
 
   PortLease port_;
+  std::string device_;
   UniqueFd socket_;
   UniqueFd stop_read_;
   UniqueFd stop_write_;
