@@ -22,6 +22,8 @@ constexpr std::uint64_t kMostWindow = 32u << 20;
 constexpr std::uint64_t kBytesAMicrosecond = 250;
 constexpr std::size_t kWindowRequests = 64;
 constexpr milliseconds kReplyWait{30000};
+/// Nobody waits long for who only helps.
+constexpr milliseconds kMemberWait{5000};
 constexpr milliseconds kLongestFetch{500};
 /// Files that are made one after the other cost less than in between.
 constexpr std::size_t kOpenAhead = 128;
@@ -180,10 +182,33 @@ Result<std::optional<ContentHash>> Pipeline::fetch_hash(Job& job) {
   }
 }
 
+Result<std::vector<std::uint8_t>> Pipeline::fetch_have(const Job& job) {
+  const std::string request = wire::encode_request(request_for(job, wire::Part::have));
+  if (auto sent = connection_.send(request); !sent) return sent.error();
+  const auto sizes = connection_.begin_frame(reply_wait());
+  if (!sizes) return sizes.error();
+  std::vector<std::uint8_t> has((job.blocks + 7) / 8);
+  if (sizes.value().data > has.size()) return unexpected("more than was asked for");
+  const auto header = connection_.read_header();
+  if (!header) return header.error();
+  const auto reply = wire::decode_reply(header.value());
+  if (!reply) return reply.error();
+  const auto bytes = std::as_writable_bytes(std::span{has}).first(sizes.value().data);
+  if (auto read = connection_.read_data(bytes); !read) return read.error();
+  const bool is_it = !reply.value().error && reply.value().size == job.wanted().size &&
+                     reply.value().block_bytes == block_bytes(job.wanted().size);
+  if (!is_it) has.clear();
+  return has;
+}
+
+milliseconds Pipeline::reply_wait() const {
+  return from_ == From::member ? kMemberWait : kReplyWait;
+}
+
 Result<std::pair<wire::Reply, std::vector<std::byte>>> Pipeline::exchange(
     const wire::Request& request) {
   if (auto sent = connection_.send(wire::encode_request(request)); !sent) return sent.error();
-  auto frame = connection_.receive(kReplyWait);
+  auto frame = connection_.receive(reply_wait());
   if (!frame) return frame.error();
   auto reply = wire::decode_reply(frame.value().header);
   if (!reply) return reply.error();
@@ -226,7 +251,7 @@ std::string Pipeline::encode_next() {
 }
 
 Status Pipeline::receive_one() {
-  const auto sizes = connection_.begin_frame(from_ == From::member ? kMemberWait : kReplyWait);
+  const auto sizes = connection_.begin_frame(reply_wait());
   if (!sizes) return sizes.error();
   if (sizes.value().data > sent_.front().length) return unexpected("more than was asked for");
   const auto header = connection_.read_header();

@@ -20,8 +20,6 @@ namespace lefting::downloader {
 /// replies, across files, so that no round trip is waited for.
 class Pipeline {
  public:
-  /// Nobody waits long for who only helps.
-  static constexpr milliseconds kMemberWait{5000};
   enum class From {
     source,  ///< a peer that has the whole file
     member,  ///< one that is fetching it too: what it refuses is no fault of the job's
@@ -29,7 +27,6 @@ class Pipeline {
 
   Pipeline(Worksite& site, net::Connection& connection, bool compress, From from = From::source);
 
-  static wire::Request request_for(const Job& job, wire::Part part);
   /// What is on its way at most, in bytes.
   std::uint64_t window() const;
 
@@ -40,6 +37,9 @@ class Pipeline {
   /// Nothing where it has none to give, or another version: then the job is put off.
   /// Errors: the connection's.
   Result<std::optional<ContentHash>> fetch_hash(Job& job);
+  /// Asks which blocks of the job's version are there: bit B, block B. Empty: it is not being
+  /// fetched there, or in other blocks. Errors: the connection's.
+  Result<std::vector<std::uint8_t>> fetch_have(const Job& job);
   /// Fetches until each job is whole or can't go on (it is put off then), but begins no further one
   /// after kLongestFetch: what is here is not to wait for all that a slow link has still to bring.
   /// Errors: the connection's; jobs that are not whole stay in Stage::fetch.
@@ -62,6 +62,9 @@ class Pipeline {
     std::uint64_t offset;
     std::uint64_t length;
   };
+
+  static wire::Request request_for(const Job& job, wire::Part part);
+  milliseconds reply_wait() const;
   /// Opens the first of what is to be fetched.
   void open_some(std::span<Job* const> jobs);
   bool next_request(const std::vector<Job*>& jobs);

@@ -26,15 +26,10 @@ std::optional<int> Sources::pick(std::uint64_t sources, std::uint32_t attempts,
   return std::countr_zero(online);
 }
 
-bool Sources::is_alive(net::Connection& connection) const {
-  // Between requests nothing is said, so something to read is the connection's end.
-  pollfd readable{.fd = connection.fd(), .events = POLLIN, .revents = 0};
-  return poll_fds({&readable, 1}, 0) == 0;
-}
-
 Result<net::Connection*> Sources::open(int slot, bool only_helps) {
   auto& kept = connections_[static_cast<std::size_t>(slot)];
-  if (kept && is_alive(*kept)) return &*kept;
+  // Between requests nothing is said, so something to read is the connection's end.
+  if (kept && !kept->has_input()) return &*kept;
   kept.reset();
   const auto view = instance_.peers.get(slot);
   if (!view) return plain_error("fetch", "the source is not in the peer list any more");

@@ -26,8 +26,6 @@ class Sources {
   void drop(int slot, const Error& why, bool peer_is_gone);
 
  private:
-  bool is_alive(net::Connection& connection) const;
-
   RoleContext& context_;
   Instance& instance_;
   std::array<std::optional<net::Connection>, kMaxPeers> connections_;

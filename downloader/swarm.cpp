@@ -8,8 +8,6 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "common/base/os.h"
-#include "common/sync/version.h"
 
 namespace lefting::downloader {
 
@@ -24,8 +22,6 @@ constexpr std::uint64_t kGatherAgainMs = 10'000;
 constexpr std::uint64_t kMostGatherMs = 600'000;
 /// Until it is known who fetches too, all ask for the same.
 constexpr milliseconds kFirstAnswers{50};
-/// So many blocks are chosen at once: what the others have is known as it was then.
-constexpr std::size_t kChosen = 4;
 /// For so long what a member has is taken as it was said; and by so much of it it is judged.
 constexpr std::uint64_t kTurnMs = 250;
 /// A source closes a connection after 120 s without a request.
@@ -45,20 +41,13 @@ constexpr std::uint64_t kStuckMs = 30'000;
 /// At the end, for what is on its way.
 constexpr milliseconds kGrace{100};
 
-/// Something has come that was not read yet.
-bool has_sent(const net::Connection& connection) {
-  pollfd readable{.fd = connection.fd(), .events = POLLIN, .revents = 0};
-  return poll_fds({&readable, 1}, 0) != 0;
-}
-
 }  // namespace
 
 Swarm::Swarm(RoleContext& context, Worksite& site, Sources& sources)
     : context_{context}, instance_{context.instance()}, site_{site}, sources_{sources} {}
 
 bool Swarm::is_worth(const Job& job) const {
-  // What came wrong once, so that nothing of it was kept, is fetched from those that have proved
-  // it.
+  // What came wrong once, so that nothing was kept, is fetched from those that have proved it.
   const bool came_wrong = job.view.attempts > 0 && job.view.ticket.done.empty();
   return job.stage == Job::Stage::fetch && !job.delta && job.writer && job.frontier < job.blocks &&
          !came_wrong && job.wanted().size >= kWorthSharing && !job.wanted().version.empty() &&
@@ -66,9 +55,8 @@ bool Swarm::is_worth(const Job& job) const {
 }
 
 Status Swarm::fetch(Job& job, Pipeline& source) {
-  got_ = job.done;
-  asked_ = got_;
-  for (std::uint64_t block = 0; block < job.blocks; ++block) missing_ += !has_bit(got_, block);
+  asked_ = job.done;
+  for (std::uint64_t block = 0; block < job.blocks; ++block) missing_ += !has_bit(asked_, block);
   block_bytes_ = block_bytes(job.wanted().size);
   source_.last_ms = monotonic_ms();
   struct Session {
@@ -204,7 +192,7 @@ bool Swarm::fetch_from(Job& job, Member& member) {
   while (!is_over_) {
     member.is_busy = true;
     turn.unlock();
-    auto has = hear(job, connection);
+    auto has = pipeline.fetch_have(job);
     turn.lock();
     if (has) take_note(job, member, has.take());
     begin(member);
@@ -251,30 +239,6 @@ void Swarm::take_note(const Job& job, Member& member, std::vector<std::uint8_t> 
   member.turn_end_ms = monotonic_ms() + kTurnMs;
 }
 
-Result<std::vector<std::uint8_t>> Swarm::hear(const Job& job, net::Connection& connection) const {
-  const std::string request = wire::encode_request(Pipeline::request_for(job, wire::Part::have));
-  if (auto sent = connection.send(request); !sent) return sent.error();
-  const auto sizes = connection.begin_frame(Pipeline::kMemberWait);
-  if (!sizes) return sizes.error();
-  std::vector<std::uint8_t> has((job.blocks + 7) / 8);
-  if (sizes.value().data > has.size()) {
-    return Error{wire::make_error_code(wire::Code::bad_frame),
-                 "fetch",
-                 {},
-                 "the peer sent more than was asked for"};
-  }
-  const auto header = connection.read_header();
-  if (!header) return header.error();
-  const auto reply = wire::decode_reply(header.value());
-  if (!reply) return reply.error();
-  const auto bytes = std::as_writable_bytes(std::span{has}).first(sizes.value().data);
-  if (auto read = connection.read_data(bytes); !read) return read.error();
-  const bool is_it = !reply.value().error && reply.value().size == job.wanted().size &&
-                     reply.value().block_bytes == block_bytes(job.wanted().size);
-  if (!is_it) has.clear();
-  return has;
-}
-
 bool Swarm::is_help(Member& member) const {
   if (member.asked == 0) return true;
   // Between the end of its ticket and its record a member seems to have nothing.
@@ -296,7 +260,7 @@ void Swarm::cut_slow() {
     const bool is_mute = now_ms - member.last_ms > patience_ms;
     const bool is_slow = now_ms - member.begun_ms > patience_ms && drips(member);
     // Unless it waits for us, or for the disk.
-    if ((is_mute || is_slow) && !has_sent(*member.connection)) cut(member);
+    if ((is_mute || is_slow) && !member.connection->has_input()) cut(member);
   }
 }
 
@@ -365,7 +329,6 @@ void Swarm::begin(Link& link) {
 }
 
 void Swarm::note_came(Link& link, std::uint64_t block) {
-  set_bit(got_, block);
   --missing_;
   std::erase(link.out, block);
   ++link.came;
@@ -401,63 +364,6 @@ std::uint64_t Swarm::rate_of(std::uint64_t blocks, std::uint64_t since_ms) const
 bool Swarm::is_giving() const {
   const auto is_out = [](const Member& member) { return !member.out.empty(); };
   return monotonic_ms() - gave_ms_ < kLullMs || std::ranges::any_of(members_, is_out);
-}
-
-bool Swarm::is_rare(std::uint64_t block) const {
-  return std::ranges::none_of(members_, [block](const Member& member) {
-    return is_fetching(member) && has_bit(member.has, block);
-  });
-}
-
-Swarm::Blocks Swarm::our_blocks(const Job& job) const {
-  const std::uint64_t of = parts();
-  const std::uint64_t ours = place_of(instance_.device());
-  return choose(job, End::first, kChosen,
-                [&](std::uint64_t block) { return block % of == ours && is_rare(block); });
-}
-
-Swarm::Blocks Swarm::their_blocks(const Job& job, std::size_t most) const {
-  Blocks blocks =
-      choose(job, End::last, most, [this](std::uint64_t block) { return is_rare(block); });
-  // Nobody gives what they have.
-  if (blocks.empty()) blocks = choose(job, End::last, most, [](std::uint64_t) { return true; });
-  return blocks;
-}
-
-Swarm::Blocks Swarm::blocks_of(const Job& job, const Member& member) const {
-  if (member.has.empty()) return {};
-  if (member.is_whole) return choose(job, End::last, kChosen, [](std::uint64_t) { return true; });
-  const std::uint64_t of = parts();
-  const std::uint64_t place = place_of(member.device);
-  Blocks blocks = choose(job, End::first, kChosen, [&](std::uint64_t block) {
-    return block % of == place && has_bit(member.has, block);
-  });
-  if (!blocks.empty()) return blocks;
-  return choose(job, End::first, kChosen,
-                [&](std::uint64_t block) { return has_bit(member.has, block); });
-}
-
-std::uint64_t Swarm::parts() const {
-  return 1 + static_cast<std::uint64_t>(std::ranges::count_if(members_, is_fetching));
-}
-
-std::uint64_t Swarm::place_of(const DeviceId& device) const {
-  const auto is_before = [&](const Member& member) {
-    return is_fetching(member) && member.device < device;
-  };
-  const bool is_after_us = instance_.device() < device;
-  return static_cast<std::uint64_t>(std::ranges::count_if(members_, is_before)) + is_after_us;
-}
-
-Swarm::Blocks Swarm::choose(const Job& job, End from, std::size_t most,
-                            const std::function<bool(std::uint64_t)>& takes) const {
-  Blocks blocks;
-  for (std::uint64_t i = 0; i < job.blocks && blocks.size() < most; ++i) {
-    const std::uint64_t block = from == End::first ? i : job.blocks - 1 - i;
-    if (!has_bit(asked_, block) && takes(block)) blocks.push_back(block);
-  }
-  std::ranges::reverse(blocks);
-  return blocks;
 }
 
 }  // namespace lefting::downloader

@@ -36,6 +36,8 @@ class Swarm {
 
  private:
   using Blocks = std::vector<std::uint64_t>;
+  /// So many blocks are chosen at once: what the others have is known as it was then.
+  static constexpr std::size_t kChosen = 4;
   /// So many blocks of the others' parts at first: they are about to come from them.
   static constexpr std::size_t kFewest = 2;
   /// What is fetched from one peer.
@@ -82,8 +84,6 @@ class Swarm {
   void serve(Job& job, Member& member);
   /// False: it was no help.
   bool fetch_from(Job& job, Member& member);
-  /// Asks what a member has. Nothing: it is not fetching that version. Errors: the connection's.
-  Result<std::vector<std::uint8_t>> hear(const Job& job, net::Connection& connection) const;
   /// By what has come of its turn.
   bool is_help(Member& member) const;
   void take_note(const Job& job, Member& member, std::vector<std::uint8_t> has);
@@ -139,8 +139,7 @@ class Swarm {
 
   std::mutex turn_;  ///< whose turn it is with the job, and with all that follows
   std::condition_variable changed_;
-  std::vector<std::uint8_t> got_;    ///< blocks that have come
-  std::vector<std::uint8_t> asked_;  ///< these, and what is chosen or asked for
+  std::vector<std::uint8_t> asked_;  ///< blocks that have come, are chosen, or asked for
   std::uint64_t missing_ = 0;        ///< blocks that have not come
   std::uint64_t block_bytes_ = 0;
   Link source_;

@@ -50,6 +50,11 @@ std::chrono::microseconds Connection::round_trip() const {
 
 bool Connection::buffered() const { return stream_->buffered(); }
 
+bool Connection::has_input() const {
+  pollfd readable{.fd = fd(), .events = POLLIN, .revents = 0};
+  return poll_fds({&readable, 1}, 0) != 0;
+}
+
 Result<wire::FrameSizes> Connection::begin_frame(milliseconds wait) {
   Stream& stream = *stream_;
   if (auto done = stream.skip_rest(); !done) return done.error();

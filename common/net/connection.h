@@ -78,6 +78,8 @@ class Connection {
   std::chrono::microseconds round_trip() const;
   /// True if bytes are already in memory, so that poll() on fd() would wait for nothing.
   bool buffered() const;
+  /// True if bytes have come that are in the system's memory yet, or the connection's end.
+  bool has_input() const;
 
   /// Waits for the next frame, first up to `wait` for its first byte, then `progress` for each
   /// further one. What was not read of the former frame is skipped. Errors: Fault::closed, cut,
