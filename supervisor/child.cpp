@@ -1,6 +1,7 @@
 #include "supervisor/child.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -85,8 +86,8 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 }
 
 std::vector<std::string> child_environment(std::uint64_t generation) {
-  const std::string variable = std::string{kGenerationVariable} + "=";
-  std::vector<std::string> out{variable + std::to_string(generation)};
+  const std::string variable = fmt::format("{}=", kGenerationVariable);
+  std::vector<std::string> out{fmt::format("{}{}", variable, generation)};
   for (char** one = ::environ; *one != nullptr; ++one) {
     if (!std::string_view{*one}.starts_with(variable)) out.emplace_back(*one);
   }

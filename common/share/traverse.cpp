@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <fmt/core.h>
 
 #include <cerrno>
 #include <cstring>
@@ -70,7 +71,7 @@ class Traversal {
 
   void visit(const std::string& folder, int folder_fd, const dirent& item) {
     if (path_.size() > 4096) {
-      return trouble(os_error(ENAMETOOLONG, "look at", path_.substr(0, 200) + "…"), folder);
+      return trouble(os_error(ENAMETOOLONG, "look at", fmt::format("{:.200}…", path_)), folder);
     }
     if (item.d_type == DT_DIR) return enter(item);
     if (item.d_type != DT_REG && item.d_type != DT_UNKNOWN) return skip();

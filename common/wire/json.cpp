@@ -199,6 +199,10 @@ std::optional<ContentHash> Fields::hash() {
   return found;
 }
 
+void Fields::missing(const char* key) {
+  fail(Code::bad_request, fmt::format("{} is missing", key));
+}
+
 void Fields::wrong(const char* key, const char* what) {
   fail(Code::bad_request, fmt::format("{} is not {}", key, what));
 }

@@ -90,7 +90,7 @@ class Fields {
 
   /// `key` is not `what`.
   void wrong(const char* key, const char* what);
-  void missing(const char* key) { fail(Code::bad_request, std::string{key} + " is missing"); }
+  void missing(const char* key);
   void fail(Code code, std::string message);
   const std::optional<Failure>& failure() const { return failure_; }
 
