@@ -17,7 +17,7 @@ namespace {
 
 /// What may be on its way at once: a little, since a death loses it, and what 2 Gbit/s need in a
 /// round trip.
-constexpr std::uint64_t kLeastWindow = 1u << 20;
+constexpr std::uint64_t kLeastWindow = 2u << 20;
 constexpr std::uint64_t kMostWindow = 32u << 20;
 constexpr std::uint64_t kBytesAMicrosecond = 250;
 constexpr std::size_t kWindowRequests = 64;
@@ -218,11 +218,7 @@ Result<std::pair<wire::Reply, std::vector<std::byte>>> Pipeline::exchange(
 Status Pipeline::ask(const std::function<bool()>& next, std::uint64_t window) {
   if (sent_.size() > kWindowRequests / 2 && bytes_out_ < window) return {};
   std::vector<std::byte> frames;
-  const auto has_room = [&] {
-    const bool is_idle_soon = sent_.size() < 2;  // however large the blocks of the file are
-    return is_idle_soon || (sent_.size() < kWindowRequests && bytes_out_ < window);
-  };
-  while (has_room() && next()) {
+  while (sent_.size() < kWindowRequests && bytes_out_ < window && next()) {
     const auto frame = wire::encode_frame(encode_next());
     frames.insert(frames.end(), frame.begin(), frame.end());
   }

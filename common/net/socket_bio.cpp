@@ -47,16 +47,14 @@ int read_socket(BIO* bio, char* into, std::size_t size, std::size_t* count) {
   return report(bio, n, count, [](BIO* later) { BIO_set_retry_read(later); });
 }
 
-/// Sends what is gathered. `flags`: MSG_MORE where more follows at once, so that the packets are
-/// full.
-bool flush(BIO* bio, int flags) {
+/// Sends what is gathered.
+bool flush(BIO* bio) {
   SocketState& state = state_of(bio);
   while (state.out_sent < state.out.size()) {
     const char* const from = state.out.data() + state.out_sent;
     const std::size_t size = state.out.size() - state.out_sent;
     std::size_t sent = 0;
-    const ssize_t n =
-        retry_eintr([&] { return ::send(state.fd, from, size, MSG_NOSIGNAL | flags); });
+    const ssize_t n = retry_eintr([&] { return ::send(state.fd, from, size, MSG_NOSIGNAL); });
     if (report(bio, n, &sent, [](BIO* later) { BIO_set_retry_write(later); }) == 0) return false;
     state.out_sent += sent;
   }
@@ -68,14 +66,14 @@ bool flush(BIO* bio, int flags) {
 int write_socket(BIO* bio, const char* from, std::size_t size, std::size_t* count) {
   SocketState& state = state_of(bio);
   BIO_clear_retry_flags(bio);
-  if (state.out.size() + size > kSendBytes && !flush(bio, MSG_MORE)) return 0;
+  if (state.out.size() + size > kSendBytes && !flush(bio)) return 0;
   state.out.insert(state.out.end(), from, from + size);
   *count = size;
   return 1;
 }
 
 long control(BIO* bio, int command, long, void*) {
-  return command == BIO_CTRL_FLUSH && flush(bio, 0) ? 1 : 0;
+  return command == BIO_CTRL_FLUSH && flush(bio) ? 1 : 0;
 }
 
 int destroy(BIO* bio) {

@@ -30,8 +30,7 @@ struct Connection::Stream {
 
   /// Reads what is there. Errors: Fault::closed at the end of the stream; Fault::tls; errno's.
   virtual Result<Step> try_read(std::span<std::byte> into) = 0;
-  /// Writes all pieces, one after the other. What is not the end of a frame may be sent only with
-  /// that.
+  /// Writes all pieces, one after the other.
   virtual Status write(std::span<const std::span<const std::byte>> pieces) = 0;
   /// Writes `count` bytes of a file, from `offset` on. Errors also: ESTALE: it ends before.
   virtual Status write_file(int fd, std::uint64_t offset, std::uint64_t count);

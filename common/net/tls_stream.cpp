@@ -65,7 +65,6 @@ class TlsStream final : public Connection::Stream {
         if (auto done = flush_record(); !done) return done;
       }
     }
-    if (send_left > 0) return {};  // the rest of the frame goes with it
     if (!out_.empty()) {
       if (auto done = flush_record(); !done) return done;
     }
