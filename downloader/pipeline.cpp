@@ -185,24 +185,31 @@ Result<std::optional<ContentHash>> Pipeline::fetch_hash(Job& job) {
 Result<std::vector<std::uint8_t>> Pipeline::fetch_have(const Job& job) {
   const std::string request = wire::encode_request(request_for(job, wire::Part::have));
   if (auto sent = connection_.send(request); !sent) return sent.error();
-  const auto sizes = connection_.begin_frame(reply_wait());
-  if (!sizes) return sizes.error();
   std::vector<std::uint8_t> has((job.blocks + 7) / 8);
-  if (sizes.value().data > has.size()) return unexpected("more than was asked for");
-  const auto header = connection_.read_header();
-  if (!header) return header.error();
-  const auto reply = wire::decode_reply(header.value());
-  if (!reply) return reply.error();
-  const auto bytes = std::as_writable_bytes(std::span{has}).first(sizes.value().data);
+  const auto begun = begin_reply(has.size());
+  if (!begun) return begun.error();
+  const auto& [reply, data_bytes] = begun.value();
+  const auto bytes = std::as_writable_bytes(std::span{has}).first(data_bytes);
   if (auto read = connection_.read_data(bytes); !read) return read.error();
-  const bool is_it = !reply.value().error && reply.value().size == job.wanted().size &&
-                     reply.value().block_bytes == block_bytes(job.wanted().size);
+  const bool is_it = !reply.error && reply.size == job.wanted().size &&
+                     reply.block_bytes == block_bytes(job.wanted().size);
   if (!is_it) has.clear();
   return has;
 }
 
 milliseconds Pipeline::reply_wait() const {
   return from_ == From::member ? kMemberWait : kReplyWait;
+}
+
+Result<std::pair<wire::Reply, std::uint32_t>> Pipeline::begin_reply(std::uint64_t most_bytes) {
+  const auto sizes = connection_.begin_frame(reply_wait());
+  if (!sizes) return sizes.error();
+  if (sizes.value().data > most_bytes) return unexpected("more than was asked for");
+  const auto header = connection_.read_header();
+  if (!header) return header.error();
+  auto reply = wire::decode_reply(header.value());
+  if (!reply) return reply.error();
+  return std::pair{reply.take(), sizes.value().data};
 }
 
 Result<std::pair<wire::Reply, std::vector<std::byte>>> Pipeline::exchange(
@@ -251,17 +258,13 @@ std::string Pipeline::encode_next() {
 }
 
 Status Pipeline::receive_one() {
-  const auto sizes = connection_.begin_frame(reply_wait());
-  if (!sizes) return sizes.error();
-  if (sizes.value().data > sent_.front().length) return unexpected("more than was asked for");
-  const auto header = connection_.read_header();
-  if (!header) return header.error();
-  auto reply = wire::decode_reply(header.value());
-  if (!reply) return reply.error();
+  const auto begun = begin_reply(sent_.front().length);
+  if (!begun) return begun.error();
+  const auto& [reply, data_bytes] = begun.value();
   const Sent sent = sent_.front();
   sent_.pop_front();
   bytes_out_ -= sent.length;
-  return take_block(sent, reply.value(), sizes.value().data);
+  return take_block(sent, reply, data_bytes);
 }
 
 Status Pipeline::take_block(const Sent& sent, const wire::Reply& reply, std::uint32_t data_bytes) {

@@ -80,6 +80,8 @@ class Pipeline {
   /// Reads data of the reply into the buffer, unpacked. Nothing: it is not what was asked for.
   Result<std::span<const std::byte>> read_block(const Sent& sent, const wire::Reply& reply,
                                                 std::uint32_t data_bytes);
+  /// A reply up to its data, and their size. Errors also: they are more than `most_bytes`.
+  Result<std::pair<wire::Reply, std::uint32_t>> begin_reply(std::uint64_t most_bytes);
   /// Sends a request that nothing else is on its way beside, and reads its reply.
   Result<std::pair<wire::Reply, std::vector<std::byte>>> exchange(const wire::Request& request);
   /// A reply without what was asked for.

@@ -71,7 +71,8 @@ class Traversal {
 
   void visit(const std::string& folder, int folder_fd, const dirent& item) {
     if (path_.size() > 4096) {
-      return trouble(os_error(ENAMETOOLONG, "look at", fmt::format("{:.200}…", path_)), folder);
+      return trouble(os_error(ENAMETOOLONG, "look at", fmt::format("{}…", path_.substr(0, 200))),
+                     folder);
     }
     if (item.d_type == DT_DIR) return enter(item);
     if (item.d_type != DT_REG && item.d_type != DT_UNKNOWN) return skip();
