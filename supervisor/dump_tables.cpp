@@ -176,11 +176,11 @@ std::vector<std::string> role_lines(View& view) {
 
 std::vector<std::string> peer_lines(const std::vector<state::PeerView>& peers) {
   if (peers.empty()) return {"no peers; add one with `supervisor peer add ID@HOST:PORT`"};
-  Table table{{{"PEER"}, {"STATE"}, {"ADDRESS"}, {"SEEN", kRight}, {"REASON"}, {"DEVICE"}}};
+  Table table{{{"PEER"}, {"STATE"}, {"ADDRESS"}, {"REASON"}, {"DEVICE"}}};
   for (const state::PeerView& view : peers) {
     const Peer& peer = view.peer;
     table.add_row({peer.name.empty() ? "-" : peer.name, state::to_text(view.state),
-                   peer.address.empty() ? "-" : peer.address, std::to_string(peer.seen),
+                   peer.address.empty() ? "-" : peer.address,
                    view.state == state::PeerState::online ? "" : view.reason,
                    peer.device ? to_text(*peer.device) : "-"});
   }
@@ -242,7 +242,7 @@ Status print_unsynced(std::FILE* out, View& view, const std::string& glob) {
 
 void print_files(std::FILE* out, View& view, const std::string& glob) {
   constexpr std::size_t kAtOnce = 1 << 16;
-  std::string text = fmt::format("{:>11}  {:<19}  {:>4}  {:>10}  {}\n", "SIZE", "MODIFIED", "MODE",
+  std::string text = fmt::format("{:>11}  {:<19}  {:>4}  {:>15}  {}\n", "SIZE", "MODIFIED", "MODE",
                                  "SEQUENCE", "PATH");
   const auto write = [&] {
     std::fwrite(text.data(), 1, text.size(), out);
@@ -254,7 +254,7 @@ void print_files(std::FILE* out, View& view, const std::string& glob) {
     append_right(text, entry.deleted ? "deleted" : human_size(entry.size), 11);
     append_right(text, human_time(entry.mtime_ns), 21);
     append_right(text, fmt::format(FMT_COMPILE("{:o}"), entry.mode), 6);
-    append_right(text, std::to_string(record.sequence), 12);
+    append_right(text, std::to_string(record.sequence), 17);
     text += "  ";
     append_printable(text, entry.path);
     text += '\n';
