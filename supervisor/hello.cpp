@@ -26,10 +26,24 @@ class Hello {
         stop_fd_{stop_fd},
         intake_{instance.index, instance.peers, instance.writer} {}
 
-  /// Errors say why it could not be said.
+  /// Errors say why it could not be said, or ended before it had all been heard.
   Status say() {
-    auto said = say_once();
-    return said && is_needed_again_ ? say_once() : said;
+    try {
+      auto said = say_once();
+      return said && is_needed_again_ ? say_once() : said;
+    } catch (const std::exception& error) {
+      return plain_error("hello", error.what());
+    }
+  }
+
+  /// It has answered, so it has all that was told.
+  void be_online() {
+    if (instance_.peers.set_state(slot_, state::PeerState::online)) {
+      log_info("peer {} is online", slot_);
+    }
+    instance_.wakes.downloader.signal();
+    instance_.wakes.scanner.signal();
+    instance_.wakes.supervisor.signal();
   }
 
  private:
@@ -105,6 +119,8 @@ class Hello {
       is_needed_again_ = true;
     }
     meet_greeting(instance_, slot_, reply.greeting, connection.remote().host);
+    // Its list may be long, and what is in this page can be fetched now.
+    if (!is_needed_again_) be_online();
     auto taken = intake_.take(slot_, reply.greeting, frame.data);
     if (!taken) return taken.error();
     if (taken.value().revived != 0) instance_.wakes.scanner.signal();
@@ -120,13 +136,10 @@ class Hello {
 };
 
 int say_hello(Instance& instance, int slot, int stop_fd) {
-  const Status said = Hello{instance, slot, stop_fd}.say();
+  Hello hello{instance, slot, stop_fd};
+  const Status said = hello.say();
   if (said) {
-    if (instance.peers.set_state(slot, state::PeerState::online)) {
-      log_info("peer {} is online", slot);
-    }
-    instance.wakes.downloader.signal();
-    instance.wakes.scanner.signal();
+    hello.be_online();
   } else if (said.error().code != net::make_error_code(net::Fault::stopped)) {
     const bool refused = said.error().code == wire::make_error_code(wire::Code::not_trusted) ||
                          said.error().code == net::make_error_code(net::Fault::wrong_device);

@@ -242,6 +242,24 @@ TEST_CASE("raw peer: one that answers with too much, too little or nonsense harm
 }
 
 TEST_CASE(
+    "raw peer: what a list begins with comes before its end; one that breaks off is no hello") {
+  const std::string entries = "[" + raw_entry("first", 4, 5) + "]";
+  Node node{true};
+  RawPeer peer;
+  const auto serve = serving(peer, {{"first", "here"}}, entries);
+  peer.answer_with([&](const RawFrame& frame) {
+    if (operation_of(frame) != "hello") return serve(frame);
+    return std::optional{peer.hello_reply(entries, R"(,"more":true)")};
+  });
+  node.start({peer.address()});
+  CHECK(eventually([&] { return node.holds("first", "here"); }));
+  const auto state = [&] { return text_of(node.dump()["peers"][0], "state"); };
+  CHECK(state() == "online");
+  peer.leave();
+  CHECK(eventually([&] { return state() == "offline"; }));
+}
+
+TEST_CASE(
     "raw peer: a file without its source waits, and says so, and comes when the source does") {
   Node node{true};
   auto peer = std::make_unique<RawPeer>();

@@ -136,10 +136,10 @@ void RawPeer::answer_with(Answer answer) {
   answer_ = std::move(answer);
 }
 
-std::string RawPeer::hello_reply(const std::string& entries) const {
+std::string RawPeer::hello_reply(const std::string& entries, const std::string& more) const {
   return raw_frame(fmt::format(R"({{"reply":"hello","status":"ok","protocol":1,"device":"{}",)"
-                               R"("name":"raw","port":{}}})",
-                               device_, port()),
+                               R"("name":"raw","port":{}{}}})",
+                               device_, port(), more),
                    entries);
 }
 

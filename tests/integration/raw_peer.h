@@ -57,8 +57,8 @@ class RawPeer {
   std::string address() const { return "127.0.0.1:" + std::to_string(port()); }
   /// From now on; before it, everything gets the plain answers of a peer that has nothing.
   void answer_with(Answer answer);
-  /// A hello's reply that offers these entries (a JSON array).
-  std::string hello_reply(const std::string& entries) const;
+  /// A hello's reply that offers these entries (a JSON array). `more`: further fields.
+  std::string hello_reply(const std::string& entries, const std::string& more = "") const;
   /// A news request that offers them.
   std::string news(const std::string& entries) const;
   std::string hello(const std::string& entries) const;
