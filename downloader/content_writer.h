@@ -55,7 +55,7 @@ class ContentWriter {
   Result<ContentHash> finish();
 
  private:
-  static constexpr std::size_t kPieces = 4;
+  static constexpr std::size_t kPieces = 3;
   enum class Stage { free, taken, filled, written };
   struct Unmap {
     std::size_t size;

@@ -225,7 +225,11 @@ Result<std::pair<wire::Reply, std::vector<std::byte>>> Pipeline::exchange(
 Status Pipeline::ask(const std::function<bool()>& next, std::uint64_t window) {
   if (sent_.size() > kWindowRequests / 2 && bytes_out_ < window) return {};
   std::vector<std::byte> frames;
-  while (sent_.size() < kWindowRequests && bytes_out_ < window && next()) {
+  // However large the blocks of the file are, one is asked for while another comes.
+  const auto has_room = [&] {
+    return sent_.size() < 2 || (sent_.size() < kWindowRequests && bytes_out_ < window);
+  };
+  while (has_room() && next()) {
     const auto frame = wire::encode_frame(encode_next());
     frames.insert(frames.end(), frame.begin(), frame.end());
   }
