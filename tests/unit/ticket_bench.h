@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "common/base/entry.h"
 #include "common/base/shard.h"
@@ -63,5 +65,21 @@ struct TicketBench {
     return queue.remove(view.ticket.wanted.path, view.ticket.id);
   }
 };
+
+using Ids = std::vector<std::uint64_t>;
+
+inline Ids ids(const std::vector<TicketView>& views) {
+  Ids out;
+  for (const TicketView& view : views) out.push_back(view.ticket.id);
+  return out;
+}
+
+/// A path of the shard, one for each number.
+inline std::string path_in(std::size_t shard, std::uint64_t number, const std::string& tail = {}) {
+  for (std::uint64_t i = 0;; ++i) {
+    std::string path = std::to_string(number) + "-" + std::to_string(i) + tail;
+    if (shard_of(path) == shard) return path;
+  }
+}
 
 }  // namespace lefting::state
