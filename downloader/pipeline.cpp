@@ -20,7 +20,10 @@ namespace {
 constexpr std::uint64_t kLeastWindow = 2u << 20;
 constexpr std::uint64_t kMostWindow = 32u << 20;
 constexpr std::uint64_t kBytesAMicrosecond = 250;
-constexpr std::size_t kWindowRequests = 64;
+/// The same of the requests: many small files fill a long way, too.
+constexpr std::size_t kLeastRequestBytes = 16u << 10;
+constexpr std::size_t kMostRequestBytes = 64u << 10;
+constexpr std::size_t kRequestBytesAMicrosecond = 1;
 constexpr milliseconds kReplyWait{30000};
 /// Nobody waits long for who only helps.
 constexpr milliseconds kMemberWait{5000};
@@ -56,11 +59,16 @@ void refuse_version(Job& job, const std::optional<Entry>& now) {
 }  // namespace
 
 Pipeline::Pipeline(Worksite& site, net::Connection& connection, bool compress, From from)
-    : site_{site}, connection_{connection}, compress_{compress}, from_{from} {}
+    : site_{site}, connection_{connection}, compress_{compress}, from_{from} {
+  // The source answers without reading on, so no request may wait for it to read.
+  connection.make_room_to_send(kMostRequestBytes);
+}
 
-std::uint64_t Pipeline::window() const {
+Pipeline::Window Pipeline::window() const {
   const auto round_trip = static_cast<std::uint64_t>(connection_.round_trip().count());
-  return std::clamp(kLeastWindow + round_trip * kBytesAMicrosecond, kLeastWindow, kMostWindow);
+  return {.content = std::min(kLeastWindow + round_trip * kBytesAMicrosecond, kMostWindow),
+          .requests = std::min(kLeastRequestBytes + round_trip * kRequestBytesAMicrosecond,
+                               kMostRequestBytes)};
 }
 
 Status Pipeline::fetch(const std::vector<Job*>& jobs) {
@@ -87,7 +95,7 @@ std::unique_lock<std::mutex> Pipeline::take_turn() const {
 }
 
 Status Pipeline::exchange_all(const std::function<bool()>& next) {
-  const std::uint64_t most = window();
+  const Window most = window();
   for (;;) {
     if (auto asked = ask(next, most); !asked) return asked;
     if (sent_.empty()) return {};
@@ -222,15 +230,17 @@ Result<std::pair<wire::Reply, std::vector<std::byte>>> Pipeline::exchange(
   return std::pair{reply.take(), std::move(frame.value().data)};
 }
 
-Status Pipeline::ask(const std::function<bool()>& next, std::uint64_t window) {
-  if (sent_.size() > kWindowRequests / 2 && bytes_out_ < window) return {};
+Status Pipeline::ask(const std::function<bool()>& next, const Window& most) {
+  if (out_.requests > most.requests / 2 && out_.content < most.content) return {};
   std::vector<std::byte> frames;
   // However large the blocks of the file are, one is asked for while another comes.
   const auto has_room = [&] {
-    return sent_.size() < 2 || (sent_.size() < kWindowRequests && bytes_out_ < window);
+    return sent_.size() < 2 || (out_.requests < most.requests && out_.content < most.content);
   };
   while (has_room() && next()) {
     const auto frame = wire::encode_frame(encode_next());
+    sent_.back().request_bytes = frame.size();
+    out_.requests += frame.size();
     frames.insert(frames.end(), frame.begin(), frame.end());
   }
   return frames.empty() ? Status{} : connection_.send_frames(frames);
@@ -257,7 +267,7 @@ std::string Pipeline::encode_next() {
   request.file.offset = next.offset;
   request.file.length = next.length;
   request.file.accepts_zstd = compress_;
-  bytes_out_ += next.length;
+  out_.content += next.length;
   return wire::encode_request(request);
 }
 
@@ -267,7 +277,8 @@ Status Pipeline::receive_one() {
   const auto& [reply, data_bytes] = begun.value();
   const Sent sent = sent_.front();
   sent_.pop_front();
-  bytes_out_ -= sent.length;
+  out_.content -= sent.length;
+  out_.requests -= sent.request_bytes;
   return take_block(sent, reply, data_bytes);
 }
 

@@ -27,9 +27,6 @@ class Pipeline {
 
   Pipeline(Worksite& site, net::Connection& connection, bool compress, From from = From::source);
 
-  /// What is on its way at most, in bytes.
-  std::uint64_t window() const;
-
   /// Asks for the blocks of the job's content. Nothing where the source can't say, or cuts by
   /// another rule. Errors: the connection's.
   Result<std::optional<Manifest>> fetch_manifest(const Job& job);
@@ -61,8 +58,16 @@ class Pipeline {
     std::uint64_t block;
     std::uint64_t offset;
     std::uint64_t length;
+    std::size_t request_bytes = 0;
+  };
+  /// What is on its way, in bytes.
+  struct Window {
+    std::uint64_t content = 0;
+    std::size_t requests = 0;
   };
 
+  /// What may be on its way.
+  Window window() const;
   static wire::Request request_for(const Job& job, wire::Part part);
   milliseconds reply_wait() const;
   /// Opens the first of what is to be fetched.
@@ -73,7 +78,7 @@ class Pipeline {
   bool next_missing(Job& job);
   Status exchange_all(const std::function<bool()>& next);
   /// Asks for more where much of what was asked for has come: many requests at once.
-  Status ask(const std::function<bool()>& next, std::uint64_t window);
+  Status ask(const std::function<bool()>& next, const Window& most);
   std::string encode_next();
   Status receive_one();
   Status take_block(const Sent& sent, const wire::Reply& reply, std::uint32_t data_bytes);
@@ -95,7 +100,7 @@ class Pipeline {
   bool compress_;
   From from_;
   std::deque<Sent> sent_;
-  std::uint64_t bytes_out_ = 0;  ///< asked for and not here yet
+  Window out_;  ///< asked for and not here yet
   std::size_t at_job_ = 0;
   Deadline enough_{};
   bool left_some_ = false;

@@ -41,6 +41,12 @@ const std::optional<DeviceId>& Connection::device() const { return stream_->devi
 const Address& Connection::remote() const { return stream_->remote; }
 int Connection::fd() const { return stream_->socket.get(); }
 
+void Connection::make_room_to_send(std::size_t bytes) {
+  const int size =
+      static_cast<int>(2 * bytes);  // with what TLS adds, and the last that goes beyond
+  ::setsockopt(fd(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+}
+
 std::chrono::microseconds Connection::round_trip() const {
   struct tcp_info info = {};
   socklen_t size = sizeof info;

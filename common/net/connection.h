@@ -74,6 +74,9 @@ class Connection {
   const std::optional<DeviceId>& device() const;
   const Address& remote() const;
   int fd() const;
+  /// Lets the system take `bytes` to send though the other side does not read: who has sent no more
+  /// than that and goes on to read never waits for one who waits for him to read.
+  void make_room_to_send(std::size_t bytes);
   /// As the system has measured it; 0 where it has not.
   std::chrono::microseconds round_trip() const;
   /// True if bytes are already in memory, so that poll() on fd() would wait for nothing.

@@ -69,6 +69,30 @@ TEST_CASE("Connection: frames of every size go both ways, plain and with TLS") {
   }
 }
 
+TEST_CASE("Connection: what there is room to send is sent, though the other side does not read") {
+  const Identity one = new_identity();
+  const Identity two = new_identity();
+  std::vector<std::byte> frames;
+  for (int i = 0; i < 128; ++i) {
+    const auto frame = wire::encode_frame(std::string(1016, 'x'));
+    frames.insert(frames.end(), frame.begin(), frame.end());
+  }
+  for (const bool tls : {false, true}) {
+    for (const bool has_room : {false, true}) {
+      CAPTURE(tls);
+      CAPTURE(has_room);
+      Pair pair = make_pair(tls ? &one : nullptr, tls ? &two : nullptr,
+                            {.progress = has_room ? kPatience : kSoon});
+      const int little = 4096;
+      ::setsockopt(pair.caller.fd(), SOL_SOCKET, SO_SNDBUF, &little, sizeof little);
+      ::setsockopt(pair.answerer.fd(), SOL_SOCKET, SO_RCVBUF, &little, sizeof little);
+      if (has_room) pair.caller.make_room_to_send(frames.size());
+      REQUIRE(pair.caller.send_frames(frames).ok() == has_room);
+      if (has_room) REQUIRE(pair.answerer.receive(kPatience).ok());
+    }
+  }
+}
+
 TEST_CASE("Connection: frames that are held come in their order, with the next or when flushed") {
   const Identity one = new_identity();
   const Identity two = new_identity();

@@ -43,6 +43,7 @@ def options():
     p.add_argument("--receivers", type=int, default=4)
     p.add_argument("--fan-size", type=int, default=256, help="fan-out file, MiB")
     p.add_argument("--link-mbit", type=int, default=0, help="what each host's link carries each way, Mbit/s; 0: what the machine can")
+    p.add_argument("--link-ms", type=float, default=0, help="how late each packet comes, in milliseconds each way; not with --link-mbit")
     p.add_argument("--timeout", type=float, default=180, help="seconds for one wait")
     p.add_argument("--delta-timeout", type=float, default=60, help="the same for deltas and renames")
     p.add_argument("--budget", type=float, default=2700, help="no new run is begun after this many seconds")
@@ -61,6 +62,8 @@ def options():
     bad = [s for s in o.scenarios if s not in ORDER] + [x for x in o.peers if x not in peers.NAMES]
     if bad:
         p.error("unknown: " + ", ".join(bad))
+    if o.link_mbit and o.link_ms:
+        p.error("--link-mbit and --link-ms exclude each other")
     return o
 
 
