@@ -82,10 +82,7 @@ bool Session::serve(const wire::Request& request, std::uint32_t data_bytes) {
         wire::error_reply(request, wire::Code::not_trusted, "this device is not in the peer list"),
         true);
   }
-  const std::lock_guard turn{desk_.list_turns[static_cast<std::size_t>(*slot_)]};
-  std::vector<std::byte> data(data_bytes);
-  if (!connection_.read_data(data)) return false;
-  return serve_list(request, data);
+  return serve_list(request, data_bytes);
 }
 
 bool Session::identify(const wire::Request& request) {
@@ -107,9 +104,19 @@ bool Session::is_still_listed() {
   return listed;
 }
 
-bool Session::serve_list(const wire::Request& request, std::span<const std::byte> data) {
+std::optional<Result<sync::Taken>> Session::take_list(const wire::Request& request,
+                                                      std::uint32_t data_bytes) {
+  const std::lock_guard turn{desk_.list_turns[static_cast<std::size_t>(*slot_)]};
+  std::vector<std::byte> data(data_bytes);
+  if (!connection_.read_data(data)) return std::nullopt;
   meet_peer(request.greeting);
-  auto taken = desk_.intake.take(*slot_, request.greeting, data);
+  return desk_.intake.take(*slot_, request.greeting, data);
+}
+
+bool Session::serve_list(const wire::Request& request, std::uint32_t data_bytes) {
+  auto outcome = take_list(request, data_bytes);
+  if (!outcome) return false;
+  Result<sync::Taken>& taken = *outcome;
   if (!taken) {
     const bool wire_fault = taken.error().code.category() == wire::code_category();
     if (!wire_fault) log_error("{}", taken.error().text());

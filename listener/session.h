@@ -21,7 +21,8 @@ struct Desk {
   Instance& instance;
   const share::Share& share;
   sync::Intake intake;
-  /// One list at a time is taken from a peer, however many connections it opens.
+  /// One list at a time is taken from a peer, however many connections it opens. What it is told
+  /// holds up none: that may take long.
   std::array<std::mutex, kMaxPeers> list_turns;
   NewRecords new_records;
 };
@@ -43,7 +44,7 @@ class Session {
   /// Each returns false when the connection is to be closed.
   bool serve_one();
   bool serve(const wire::Request& request, std::uint32_t data_bytes);
-  bool serve_list(const wire::Request& request, std::span<const std::byte> data);
+  bool serve_list(const wire::Request& request, std::uint32_t data_bytes);
   bool serve_file(const wire::Request& request);
   bool reply_to_news(const wire::Request& request, const sync::Taken& taken);
   bool reply_to_hello(const wire::Request& request);
@@ -52,6 +53,9 @@ class Session {
   /// True if the peer is (still) in the list: a removed one loses its access at once.
   bool identify(const wire::Request& request);
   bool is_still_listed();
+  /// Takes the list that comes with the request. Nothing: the connection has ended.
+  std::optional<Result<sync::Taken>> take_list(const wire::Request& request,
+                                               std::uint32_t data_bytes);
   /// Takes in what the greeting says of the peer; it is online from now on.
   void meet_peer(const wire::Greeting& greeting);
 

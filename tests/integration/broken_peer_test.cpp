@@ -259,6 +259,26 @@ TEST_CASE(
   CHECK(eventually([&] { return state() == "offline"; }));
 }
 
+TEST_CASE("raw peer: news are answered while a long list is still being sent to that peer") {
+  Node node{true};
+  RawPeer peer;
+  const std::string deep = "d/" + std::string(240, 'e') + "/" + std::string(240, 'f') + "/";
+  fs::create_directories(node.share(deep));
+  for (int i = 0; i < 6'000; ++i) {
+    node.write(deep + std::to_string(i) + std::string(240, 'g'), "");
+  }
+  node.start({peer.address()});
+  REQUIRE(eventually([&] { return node.dump()["files"].Size() == 6'000; }));
+  RawConnection slow{node.port(), 4096};
+  slow.send(peer.hello("[]"));
+  REQUIRE(slow.comes());  // the list has begun
+  RawConnection other{node.port()};
+  other.send(peer.news("[]"));
+  const auto reply = other.receive();
+  REQUIRE(reply.has_value());
+  CHECK(text_of(reply->json(), "status") == "ok");
+}
+
 TEST_CASE(
     "raw peer: a file without its source waits, and says so, and comes when the source does") {
   Node node{true};

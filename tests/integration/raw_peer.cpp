@@ -58,7 +58,11 @@ std::string raw_frame(const std::string& header, const std::string& data) {
   return big_endian(header.size()) + big_endian(data.size()) + header + data;
 }
 
-RawConnection::RawConnection(int port) : fd_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
+RawConnection::RawConnection(int port, int receive_bytes)
+    : fd_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
+  if (receive_bytes > 0) {
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
+  }
   const sockaddr_in address = loopback(port);
   if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     throw std::runtime_error{"connect"};
@@ -82,8 +86,7 @@ bool RawConnection::read_exactly(std::string& into, std::size_t size) {
   into.resize(size);
   std::size_t have = 0;
   while (have < size) {
-    pollfd readable{.fd = fd_.get(), .events = POLLIN, .revents = 0};
-    if (::poll(&readable, 1, 10000) <= 0) return false;
+    if (!comes()) return false;
     const ssize_t n = ::recv(fd_.get(), into.data() + have, size - have, 0);
     if (n <= 0) return false;
     have += static_cast<std::size_t>(n);
@@ -101,9 +104,13 @@ std::optional<RawFrame> RawConnection::receive() {
   return frame;
 }
 
-bool RawConnection::closed() {
+bool RawConnection::comes() const {
   pollfd readable{.fd = fd_.get(), .events = POLLIN, .revents = 0};
-  if (::poll(&readable, 1, 10000) <= 0) return false;
+  return ::poll(&readable, 1, 10000) > 0;
+}
+
+bool RawConnection::closed() {
+  if (!comes()) return false;
   char byte = 0;
   return ::recv(fd_.get(), &byte, 1, 0) <= 0;
 }

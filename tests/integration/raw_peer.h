@@ -26,10 +26,13 @@ std::string raw_frame(const std::string& header, const std::string& data = "");
 /// A plain TCP connection that sends and receives raw bytes.
 class RawConnection {
  public:
-  explicit RawConnection(int port);
+  /// `receive_bytes`: what comes though it is not read, or the system's choice.
+  explicit RawConnection(int port, int receive_bytes = 0);
   explicit RawConnection(UniqueFd fd) : fd_{std::move(fd)} {}
   void send(const std::string& bytes);
   void send_byte_by_byte(const std::string& bytes);
+  /// True if something comes within 10 s; it is left there.
+  bool comes() const;
   /// Nothing: the other side closed, or 10 s passed.
   std::optional<RawFrame> receive();
   /// True if the other side closes within 10 s without another frame.
