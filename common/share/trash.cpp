@@ -61,7 +61,6 @@ void for_each_trashed(const Share& share, const std::function<void(const Trashed
   const std::string root{kTrashName};
   Visitor visitor;
   visitor.trouble = [](const Error&, const std::string&) {};
-  visitor.partial = [](const std::string&) {};
   visitor.file = [&](const std::string& trash_path, const FileStat& stat) {
     const std::string_view below = std::string_view{trash_path}.substr(root.size() + 1);
     const auto slash = below.find('/');

@@ -84,7 +84,10 @@ class Traversal {
     if (stat.type == FileType::folder) return enter(item);
     if (path_ == kMarkerName) return;
     if (stat.type == FileType::other) return skip();
-    if (is_partial_name(item.d_name)) return visitor_.partial(path_);
+    if (is_partial_name(item.d_name)) {
+      if (visitor_.partial) visitor_.partial(path_);
+      return;
+    }
     ++counts_.files;
     if (!visitor_.file(path_, stat)) ended_ = true;
   }

@@ -23,7 +23,7 @@ struct Visitor {
   std::function<void(const std::string& path)> skipped;
   /// Something that could not be read, in `folder` or it; the traversal goes on.
   std::function<void(const Error& error, const std::string& folder)> trouble;
-  /// The partial file of `path`, if it is one: a file with a reserved name.
+  /// The partial file of `path`, if it is one: a file with a reserved name; may be empty.
   std::function<void(const std::string& path)> partial;
 };
 

@@ -181,7 +181,6 @@ TEST_CASE("traverse: it ends when the visitor says so") {
   Visitor visitor;
   visitor.file = [&](const std::string&, const FileStat&) { return ++met < 3; };
   visitor.trouble = [](const Error&, const std::string&) {};
-  visitor.partial = [](const std::string&) {};
   traverse(open_share(folder), "", visitor);
   CHECK(met == 3);
 }
