@@ -238,9 +238,7 @@ Status Pipeline::ask(const std::function<bool()>& next, const Window& most) {
     return sent_.size() < 2 || (out_.requests < most.requests && out_.content < most.content);
   };
   while (has_room() && next()) {
-    const auto frame = wire::encode_frame(encode_next());
-    sent_.back().request_bytes = frame.size();
-    out_.requests += frame.size();
+    const auto frame = encode_next();
     frames.insert(frames.end(), frame.begin(), frame.end());
   }
   return frames.empty() ? Status{} : connection_.send_frames(frames);
@@ -260,15 +258,18 @@ wire::Request Pipeline::request_for(const Job& job, wire::Part part) {
   return request;
 }
 
-std::string Pipeline::encode_next() {
-  const Sent& next = sent_.back();
+std::vector<std::byte> Pipeline::encode_next() {
+  Sent& next = sent_.back();
   wire::Request request = request_for(*next.job, wire::Part::block);
   if (from_ == From::member) request.file.stamp = sync::stamp_counter(next.job->wanted().version);
   request.file.offset = next.offset;
   request.file.length = next.length;
   request.file.accepts_zstd = compress_;
+  auto frame = wire::encode_frame(wire::encode_request(request));
+  next.request_bytes = frame.size();
   out_.content += next.length;
-  return wire::encode_request(request);
+  out_.requests += next.request_bytes;
+  return frame;
 }
 
 Status Pipeline::receive_one() {

@@ -79,7 +79,8 @@ class Pipeline {
   Status exchange_all(const std::function<bool()>& next);
   /// Asks for more where much of what was asked for has come: many requests at once.
   Status ask(const std::function<bool()>& next, const Window& most);
-  std::string encode_next();
+  /// The frame that asks for the last of sent_, which is on its way from now on.
+  std::vector<std::byte> encode_next();
   Status receive_one();
   Status take_block(const Sent& sent, const wire::Reply& reply, std::uint32_t data_bytes);
   /// Reads data of the reply into the buffer, unpacked. Nothing: it is not what was asked for.

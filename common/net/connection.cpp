@@ -42,8 +42,8 @@ const Address& Connection::remote() const { return stream_->remote; }
 int Connection::fd() const { return stream_->socket.get(); }
 
 void Connection::make_room_to_send(std::size_t bytes) {
-  const int size =
-      static_cast<int>(2 * bytes);  // with what TLS adds, and the last that goes beyond
+  // Twice that: for what TLS adds, and for the last that goes beyond.
+  const int size = static_cast<int>(2 * bytes);
   ::setsockopt(fd(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 }
 

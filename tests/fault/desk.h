@@ -11,6 +11,7 @@
 #include "common/state/layout.h"
 #include "common/state/segment.h"
 #include "common/state/tickets.h"
+#include "tests/unit/ticket_totals.h"
 
 namespace lefting::state {
 
@@ -72,24 +73,11 @@ struct Desk {
   void check_list() {
     const std::vector<TicketView> all = queue.list();
     REQUIRE(all.size() == store.size());
-    TicketQueue::Totals sum;
     for (const TicketView& view : all) {
       REQUIRE(view.ticket.wanted == store.at(view.ticket.wanted.path).wanted);
       REQUIRE(view.ticket.id == store.at(view.ticket.wanted.path).id);
-      sum.queued += view.state == TicketState::queued;
-      sum.active += view.state == TicketState::active;
-      sum.waiting += view.state == TicketState::waiting;
-      sum.failed += view.state == TicketState::failed;
-      sum.bytes += view.ticket.wanted.size;
-      sum.done_bytes += view.done_bytes;
     }
-    const TicketQueue::Totals totals = queue.totals();
-    REQUIRE(totals.queued == sum.queued);
-    REQUIRE(totals.active == sum.active);
-    REQUIRE(totals.waiting == sum.waiting);
-    REQUIRE(totals.failed == sum.failed);
-    REQUIRE(totals.bytes == sum.bytes);
-    REQUIRE(totals.done_bytes == sum.done_bytes);
+    check_totals(queue, all);
   }
 };
 

@@ -2,8 +2,6 @@
 
 #include <doctest/doctest.h>
 
-#include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +10,7 @@
 #include "common/state/dictionary.h"
 #include "common/state/layout.h"
 #include "common/state/segment.h"
+#include "tests/unit/record_store.h"
 
 namespace lefting::state {
 
@@ -44,23 +43,13 @@ inline Record make_tombstone(std::string path, std::uint64_t sequence) {
   return record;
 }
 
-using Records = std::map<std::string, Record, std::less<>>;
-
 /// A dictionary of one shard over a store.
 struct Shelf {
   explicit Shelf(std::size_t limit_bytes = 64 << 20) : segment{Segment::create(limit_bytes)} {}
 
   Records store;
   Segment segment;
-  Dictionary::Backing backing{.load =
-                                  [this](std::size_t, const Dictionary::Emit& emit) {
-                                    for (const auto& [path, record] : store) emit(record);
-                                  },
-                              .find = [this](std::string_view path) -> std::optional<Record> {
-                                const auto at = store.find(path);
-                                if (at == store.end()) return std::nullopt;
-                                return at->second;
-                              }};
+  Dictionary::Backing backing = backing_of(store);
   Dictionary dictionary{segment, backing};
 
   /// Makes the shard again from a store of `paths`.

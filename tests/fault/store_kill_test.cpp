@@ -11,6 +11,7 @@
 #include "common/store/store.h"
 #include "tests/fault/dying_child.h"
 #include "tests/unit/old_store.h"
+#include "tests/unit/run_sql.h"
 #include "tests/unit/temp_folder.h"
 
 using namespace lefting;
@@ -21,8 +22,6 @@ using namespace lefting::test;
 namespace {
 
 void make_old_store(const std::string& path, std::uint64_t tickets) {
-  sqlite3* raw = nullptr;
-  REQUIRE(sqlite3_open(path.c_str(), &raw) == SQLITE_OK);
   std::string sql = std::string{"PRAGMA journal_mode=WAL; BEGIN IMMEDIATE;"} + kOldStore;
   for (std::uint64_t id = 1; id <= tickets; ++id) {
     const std::string number = std::to_string(id);
@@ -30,8 +29,7 @@ void make_old_store(const std::string& path, std::uint64_t tickets) {
            "' AS BLOB), 1, 2, 420, 0, NULL, x'', 1, x'');\n";
   }
   sql += "UPDATE counter SET value=" + std::to_string(tickets) + " WHERE name='ticket'; COMMIT;";
-  REQUIRE(sqlite3_exec(raw, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
-  REQUIRE(sqlite3_close(raw) == SQLITE_OK);
+  run_sql(path, sql);
 }
 
 int steps_left = 0;

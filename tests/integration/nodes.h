@@ -1,7 +1,6 @@
 #pragma once
 
 #include <doctest/doctest.h>
-#include <sqlite3.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "tests/integration/node.h"
+#include "tests/unit/run_sql.h"
 
 namespace lefting::test {
 
@@ -35,12 +35,7 @@ inline void garble_store(const Node& node) {
   }
 }
 
-inline void run_sql(const Node& node, const char* sql) {
-  sqlite3* raw = nullptr;
-  REQUIRE(sqlite3_open(store_of(node).c_str(), &raw) == SQLITE_OK);
-  REQUIRE(sqlite3_exec(raw, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
-  sqlite3_close(raw);
-}
+inline void run_sql(const Node& node, const char* sql) { run_sql(store_of(node), sql); }
 
 inline std::uint64_t count(Node& node, const char* what) {
   const Ended ended = run("dumpstate", {"summary", "--json", "--state", node.state()});

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <doctest/doctest.h>
-#include <sqlite3.h>
 
 #include <filesystem>
 #include <fstream>
@@ -13,19 +12,13 @@
 #include "common/store/check.h"
 #include "common/store/store.h"
 #include "tests/unit/records.h"
+#include "tests/unit/run_sql.h"
 #include "tests/unit/temp_folder.h"
 
 namespace lefting::test {
 
 inline constexpr int kRecords = 150;
 inline constexpr std::size_t kPageBytes = 4096;
-
-inline void run_sql(const std::string& path, const std::string& sql) {
-  sqlite3* raw = nullptr;
-  REQUIRE(sqlite3_open(path.c_str(), &raw) == SQLITE_OK);
-  REQUIRE(sqlite3_exec(raw, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
-  sqlite3_close(raw);
-}
 
 inline void fill(store::Store& store) {
   store::Transaction transaction{store};

@@ -3,8 +3,6 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 
-#include <map>
-#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -14,6 +12,7 @@
 #include "common/state/dictionary.h"
 #include "common/state/layout.h"
 #include "common/state/segment.h"
+#include "tests/unit/record_store.h"
 
 namespace lefting::state {
 
@@ -40,19 +39,14 @@ struct DictionaryBench {
   explicit DictionaryBench(std::size_t limit_bytes = 64 << 20)
       : segment{Segment::create(limit_bytes)} {}
 
-  std::map<std::string, Record, std::less<>> store;
+  Records store;
   std::size_t asked = 0;  ///< how often the store was asked for one path
   Segment segment;
   Segment again = Segment::attach(UniqueFd{::fcntl(segment.fd(), F_DUPFD_CLOEXEC, 0)}).take();
-  Dictionary::Backing backing{.load =
-                                  [this](std::size_t, const Dictionary::Emit& emit) {
-                                    for (const auto& [path, record] : store) emit(record);
-                                  },
-                              .find = [this](std::string_view path) -> std::optional<Record> {
+  Dictionary::Backing backing{.load = backing_of(store).load,
+                              .find = [this](std::string_view path) {
                                 ++asked;
-                                const auto at = store.find(path);
-                                if (at == store.end()) return std::nullopt;
-                                return at->second;
+                                return backing_of(store).find(path);
                               }};
   Dictionary dictionary{segment, backing};
   Dictionary other{again, backing};
@@ -77,8 +71,6 @@ struct DictionaryBench {
     for (std::size_t shard = 0; shard < kShards; ++shard) spoil(shard);
   }
 };
-
-using Records = std::map<std::string, Record, std::less<>>;
 
 inline Records everything(const Dictionary& dictionary) {
   Records all;

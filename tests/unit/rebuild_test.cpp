@@ -1,7 +1,6 @@
 #include "supervisor/rebuild.h"
 
 #include <doctest/doctest.h>
-#include <sqlite3.h>
 
 #include <filesystem>
 #include <fstream>
@@ -9,6 +8,7 @@
 #include "common/base/os.h"
 #include "common/share/marker.h"
 #include "common/sync/writer.h"
+#include "tests/unit/run_sql.h"
 #include "tests/unit/temp_folder.h"
 
 using namespace lefting;
@@ -56,11 +56,7 @@ struct Place {
     return count;
   }
   void forget_boot() const {
-    sqlite3* raw = nullptr;
-    REQUIRE(sqlite3_open(paths.store().c_str(), &raw) == SQLITE_OK);
-    REQUIRE(sqlite3_exec(raw, "UPDATE fact SET value='another' WHERE name='boot'", nullptr, nullptr,
-                         nullptr) == SQLITE_OK);
-    sqlite3_close(raw);
+    test::run_sql(paths.store(), "UPDATE fact SET value='another' WHERE name='boot'");
   }
 };
 

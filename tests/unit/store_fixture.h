@@ -1,12 +1,10 @@
 #pragma once
 
-#include <doctest/doctest.h>
-#include <sqlite3.h>
-
 #include <string>
 
 #include "common/store/store.h"
 #include "tests/unit/records.h"
+#include "tests/unit/run_sql.h"
 
 namespace lefting::test {
 
@@ -23,13 +21,6 @@ inline std::uint64_t put(store::Store& store, Record record, std::uint64_t base)
   const bool written = transaction.put_record(record, base);
   transaction.commit();
   return written ? record.sequence : 0;
-}
-
-inline void run_sql(const std::string& path, const char* sql) {
-  sqlite3* raw = nullptr;
-  REQUIRE(sqlite3_open(path.c_str(), &raw) == SQLITE_OK);
-  REQUIRE(sqlite3_exec(raw, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
-  sqlite3_close(raw);
 }
 
 }  // namespace lefting::test

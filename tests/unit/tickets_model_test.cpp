@@ -11,6 +11,7 @@
 
 #include "common/state/tickets.h"
 #include "tests/unit/ticket_bench.h"
+#include "tests/unit/ticket_totals.h"
 
 using namespace lefting;
 using namespace lefting::state;
@@ -105,25 +106,12 @@ void check_view(const TicketView& found, const TicketView& expected) {
 void check_same(const TicketQueue& queue, const Model& model) {
   const std::vector<TicketView> all = queue.list();
   REQUIRE(all.size() == model.tickets.size());
-  TicketQueue::Totals expected;
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (i > 0) REQUIRE(all[i - 1].ticket.id < all[i].ticket.id);
     check_view(all[i], model.tickets.at(all[i].ticket.wanted.path));
-    expected.queued += all[i].state == TicketState::queued;
-    expected.active += all[i].state == TicketState::active;
-    expected.waiting += all[i].state == TicketState::waiting;
-    expected.failed += all[i].state == TicketState::failed;
-    expected.bytes += all[i].ticket.wanted.size;
-    expected.done_bytes += all[i].done_bytes;
   }
-  const TicketQueue::Totals totals = queue.totals();
-  REQUIRE(totals.queued == expected.queued);
-  REQUIRE(totals.active == expected.active);
-  REQUIRE(totals.waiting == expected.waiting);
-  REQUIRE(totals.failed == expected.failed);
-  REQUIRE(totals.bytes == expected.bytes);
-  REQUIRE(totals.done_bytes == expected.done_bytes);
-  REQUIRE(queue.has_queued() == (expected.queued != 0));
+  const TicketQueue::Totals totals = check_totals(queue, all);
+  REQUIRE(queue.has_queued() == (totals.queued != 0));
 }
 
 /// One random change of both, the queue through either attachment.
