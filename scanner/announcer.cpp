@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "common/share/cut.h"
@@ -24,10 +25,19 @@ std::uint64_t memory_bytes() {
 
 Announcer::Announcer(Instance& instance, Tell tell) : instance_{instance}, tell_{std::move(tell)} {}
 
-bool Announcer::is_worth(const std::string& path, const share::FileStat& stat, bool cuts) {
-  if (cuts && stat.size > memory_bytes() / kCachedShare) return false;
-  return instance_.peers.online_mask() != 0 && !is_unsettled(path) &&
-         !instance_.tickets.find(path) && !instance_.store.has_size_besides(path, stat.size);
+bool Announcer::is_worth(const LargeFiles::Wish& wish) {
+  if (wish.cuts && wish.stat.size > memory_bytes() / kCachedShare) return false;
+  return instance_.peers.online_mask() != 0 && !is_unsettled(wish.path) &&
+         !instance_.tickets.find(wish.path) && !may_be_copy(wish);
+}
+
+/// A copy has the sketch of what it is a copy of; one that says nothing may be anything's.
+bool Announcer::may_be_copy(const LargeFiles::Wish& wish) {
+  const std::uint64_t size = wish.stat.size;
+  if (!instance_.store.has_size_besides(wish.path, size)) return false;
+  if (!wish.sketch) return wish.cuts || instance_.store.has_unsketched(size);
+  const auto& bases = wish.manifest.bases;
+  return wish.sketch->empty() || std::ranges::find(bases, size, &Basis::size) != bases.end();
 }
 
 void Announcer::announce(const Entry& entry, const Manifest& manifest) {

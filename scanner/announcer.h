@@ -6,7 +6,7 @@
 #include <string>
 
 #include "common/role/role.h"
-#include "common/share/share.h"
+#include "scanner/large_files.h"
 
 namespace lefting::scanner {
 
@@ -22,7 +22,7 @@ class Announcer {
   /// changes all the time. Of what `cuts`, since they have something to make it of, they need the
   /// blocks, which are known before the hash only if it is read twice: not where that costs the
   /// disk.
-  bool is_worth(const std::string& path, const share::FileStat& stat, bool cuts);
+  bool is_worth(const LargeFiles::Wish& wish);
   /// `manifest` is kept for who asks for it, where the file is cut.
   void announce(const Entry& entry, const Manifest& manifest);
 
@@ -32,6 +32,7 @@ class Announcer {
   void note_unsettled(const std::string& path);
 
  private:
+  bool may_be_copy(const LargeFiles::Wish& wish);
   bool is_unsettled(const std::string& path);
 
   Instance& instance_;

@@ -172,7 +172,7 @@ Finding Examiner::have_hashed(const std::string& path, const share::FileStat& st
   wish.now_ms = wall_ms();
   const bool is_ready = wish.cuts ? !wish.manifest.blocks.empty() : wish.sketch.has_value();
   // Not while the hash may say that it is nobody's change.
-  const bool is_worth = !adopter_ && !failed && announcer_.is_worth(path, stat, wish.cuts);
+  const bool is_worth = !adopter_ && !failed && announcer_.is_worth(wish);
   wish.announced = is_worth && is_ready;
   wish.work = !is_worth || is_ready ? Work::hash : wish.cuts ? Work::cut : Work::sketch;
   if (wish.announced) {

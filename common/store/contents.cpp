@@ -86,6 +86,13 @@ std::vector<Basis> Store::find_bases(const std::vector<std::uint64_t>& sketch) {
   return bases;
 }
 
+bool Store::has_unsketched(std::uint64_t size_bytes) {
+  const std::lock_guard lock{mutex_};
+  Query query{database_->unsketched_size};
+  query->bind(1, size_bytes);
+  return query->step();
+}
+
 std::vector<std::string> Store::unsketched(std::uint64_t least_bytes) {
   const std::lock_guard lock{mutex_};
   std::vector<std::string> paths;

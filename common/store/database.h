@@ -78,6 +78,9 @@ struct Store::Database {
   Statement sketched{raw,
                      "SELECT content FROM sketch WHERE block=? ORDER BY content DESC LIMIT 64"};
   Statement basis{raw, "SELECT hash, size, mtime FROM content WHERE id=?"};
+  Statement unsketched_size{raw,
+                            "SELECT 1 FROM file WHERE size=? AND size>=65536 AND deleted=0 AND "
+                            "hash NOT IN (SELECT hash FROM content) LIMIT 1"};
   Statement unsketched{raw,
                        "SELECT path FROM file WHERE size>=? AND size>=65536 AND deleted=0 "
                        "AND hash IS NOT NULL AND hash NOT IN (SELECT hash FROM content)"};

@@ -106,6 +106,8 @@ class Store {
   void put_sketch(const Basis& content, const std::vector<std::uint64_t>& sketch);
   /// Contents whose sketches have a block of this one, the likeliest first; at most kMostBases.
   std::vector<Basis> find_bases(const std::vector<std::uint64_t>& sketch);
+  /// Whether there is a live record of a file of that size without one.
+  bool has_unsketched(std::uint64_t size_bytes);
   /// Of live records of files of at least `least_bytes` (kContentBytes or more) those without.
   std::vector<std::string> unsketched(std::uint64_t least_bytes);
   /// What is known of contents that no file has any more; their sketches `keep_s` seconds after

@@ -280,6 +280,33 @@ TEST_CASE_FIXTURE(Fixture, "examiner: a large new file is announced as what is r
   CHECK(announced.size() == 1);
 }
 
+TEST_CASE_FIXTURE(Fixture,
+                  "examiner: what is of the same size as others is announced if it is like none") {
+  const std::size_t size = 17u << 20;
+  write("large", test::noise(size, 1));
+  CHECK(examine("large") == Outcome::written);
+  be_online();
+  SUBCASE("it is like none") {
+    write("other", test::noise(size, 2));
+    CHECK(examine("other") == Outcome::written);
+    CHECK(announced.size() == 1);
+  }
+  SUBCASE("it is a copy") {
+    write("copy", test::noise(size, 1));
+    CHECK(examine("copy") == Outcome::written);
+    CHECK(announced.empty());
+  }
+  SUBCASE("of one it is not known") {
+    std::vector<sync::Change> changes(1);
+    changes[0].record.entry = {
+        .path = "unknown", .size = size, .hash = ContentHash{}, .version = {}};
+    REQUIRE(instance->index.commit(changes)[0]);
+    write("other", test::noise(size, 2));
+    CHECK(examine("other") == Outcome::written);
+    CHECK(announced.empty());
+  }
+}
+
 TEST_CASE_FIXTURE(Fixture, "examiner: a new version is cut, then announced, then hashed") {
   std::string content(17u << 20, 'x');
   write("large", content);
