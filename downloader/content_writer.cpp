@@ -48,13 +48,14 @@ ContentWriter::Memory ContentWriter::allocate(std::size_t size_bytes) {
 }
 
 void ContentWriter::make_room() {
-  const std::size_t block = block_bytes(size_);
-  memory_ = allocate(kPieces * block);
-  for (std::size_t i = 0; i < kPieces; ++i) slots_[i].bytes = {memory_.get() + i * block, block};
+  memory_ = allocate(kPieces * kMostPiece);
+  for (std::size_t i = 0; i < kPieces; ++i) {
+    slots_[i].bytes = {memory_.get() + i * kMostPiece, kMostPiece};
+  }
 }
 
 std::span<std::byte> ContentWriter::room(std::size_t bytes) {
-  LEFTING_ASSERT(bytes <= block_bytes(size_));
+  LEFTING_ASSERT(bytes <= kMostPiece);
   if (!memory_) make_room();
   std::unique_lock lock{mutex_};
   Slot* slot = nullptr;

@@ -18,6 +18,10 @@
 
 namespace lefting::downloader {
 
+/// Content is asked for, received and written in pieces of at most so many bytes, however large the
+/// blocks of the file are. Blocks have a whole number of them, but for a file's last.
+inline constexpr std::uint64_t kMostPiece = 1u << 20;
+
 /// Writes what is received of a file, and hashes the file from its beginning on, each on a thread
 /// of its own beside the receiving.
 ///
@@ -30,6 +34,7 @@ class ContentWriter {
   struct Piece {
     std::uint64_t offset = 0;
     std::uint64_t length = 0;
+    bool ends_block = false;  ///< all of its block has been put with it
   };
 
   /// Called for each piece that was written, by the thread that writes. Returns how many of the
@@ -40,7 +45,7 @@ class ContentWriter {
   ContentWriter(share::PartialFile& partial, std::uint64_t size_bytes, HashKind kind, Note note);
   ~ContentWriter();
 
-  /// Room for a piece, of at most a block of the file, which put() takes; until then the same.
+  /// Room for a piece, of at most kMostPiece bytes, which put() takes; until then the same.
   /// Waits until there is some. Throws std::bad_alloc.
   std::span<std::byte> room(std::size_t bytes);
   /// The room holds this piece now. Errors: an earlier one could not be written, or noted; all

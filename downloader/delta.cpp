@@ -6,12 +6,12 @@
 #include <tuple>
 
 #include "common/base/os.h"
+#include "downloader/content_writer.h"
 
 namespace lefting::downloader {
 
 namespace {
 
-constexpr std::uint64_t kMostRequest = 1u << 20;
 /// Where so much in a row is at another place, or at none, it is worth looking for.
 constexpr std::uint64_t kMostInARow = 4u << 20;
 
@@ -47,9 +47,9 @@ void add_missing(std::vector<Delta::Missing>& missing, std::uint64_t offset, std
   while (length > 0) {
     const bool goes_on = !missing.empty() &&
                          missing.back().offset + missing.back().length == offset &&
-                         missing.back().length < kMostRequest;
+                         missing.back().length < kMostPiece;
     if (!goes_on) missing.push_back({offset, 0});
-    const std::uint64_t taken = std::min(length, kMostRequest - missing.back().length);
+    const std::uint64_t taken = std::min(length, kMostPiece - missing.back().length);
     missing.back().length += taken;
     offset += taken;
     length -= taken;

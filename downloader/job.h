@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,8 +44,10 @@ struct Job {
   std::uint64_t blocks = 0;
   // While there is a writer it alone touches these three, until it has settled:
   std::vector<std::uint8_t> done;
-  std::uint64_t frontier = 0;             ///< blocks before this are all done
-  std::uint64_t unsaved_bytes = 0;        ///< fetched since `done` was stored
+  std::uint64_t frontier = 0;       ///< blocks before this are all done
+  std::uint64_t unsaved_bytes = 0;  ///< fetched since `done` was stored
+  /// Of blocks of which some pieces have been put, but not all: these, by offset / kMostPiece.
+  std::set<std::uint64_t> pieces;
   std::optional<share::FileStat> placed;  ///< what was put in place where nothing stood
   sync::Change change;
   std::optional<sync::Change> kept;  ///< the copy of a conflict's loser
@@ -64,9 +67,13 @@ struct Job {
   bool is_whole() const { return partial && (delta ? delta->copied : frontier == blocks); }
   /// It was announced before it was hashed: what has come is proved when its source has done that.
   bool awaits_hash() const { return sync::is_announcement(wanted()) && !has_no_hash; }
+  bool has_piece(std::uint64_t offset) const { return pieces.contains(offset / kMostPiece); }
+  /// The piece at `offset` is being put. True: with it all of its block has been.
+  bool add_piece(std::uint64_t offset);
   /// Lets go of the partial file, and of how it was to be made.
   void close() {
     writer.reset();  // before what it uses
+    pieces.clear();
     delta.reset();
     partial.reset();
   }

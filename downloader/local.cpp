@@ -222,11 +222,10 @@ Status Worksite::copy_run(Job& job, const Delta::Run& run) {
 
 /// As if it came from a peer: hashed from memory, and written past the page cache.
 Status Worksite::read_run(Job& job, const Delta::Run& run) {
-  const std::uint64_t step = block_bytes(job.wanted().size);
   for (std::uint64_t done = 0; done < run.length;) {
     if (context_.stopping()) return os_error(ECANCELED, "copy");
     const std::uint64_t at = run.to + done;
-    const std::uint64_t length = std::min(step - at % step, run.length - done);
+    const std::uint64_t length = std::min(kMostPiece - at % kMostPiece, run.length - done);
     const std::span<std::byte> room = job.writer->room(length);
     const auto came = pread_all(job.delta->old_file.get(), room, run.from + done);
     if (!came) return came.error();

@@ -74,17 +74,19 @@ Pipeline::Window Pipeline::window() const {
 Status Pipeline::fetch(const std::vector<Job*>& jobs) {
   at_job_ = 0;
   at_block_ = 0;
+  rest_ = {};
   enough_ = deadline_in(kLongestFetch);
   return exchange_all([&] { return next_request(jobs); });
 }
 
 Status Pipeline::fetch_each(Job& job, const Next& next, const Came& came) {
   came_ = came;
+  rest_ = {};
   auto fetched = exchange_all([&] {
     const auto turn = take_turn();
+    if (request_rest()) return true;
     const auto block = job.stage == Job::Stage::fetch ? next() : std::nullopt;
-    if (block) request_block(job, *block);
-    return block.has_value();
+    return block && request_block(job, *block);
   });
   came_ = nullptr;
   return fetched;
@@ -103,10 +105,24 @@ Status Pipeline::exchange_all(const std::function<bool()>& next) {
   }
 }
 
-void Pipeline::request_block(Job& job, std::uint64_t block) {
+bool Pipeline::request_block(Job& job, std::uint64_t block) {
   const std::uint64_t size = job.wanted().size;
   const std::uint64_t offset = block * block_bytes(size);
-  sent_.push_back({&job, block, offset, std::min(block_bytes(size), size - offset)});
+  rest_ = {&job, block, offset, std::min(offset + block_bytes(size), size)};
+  return request_rest();
+}
+
+/// A piece that is here is not written again: it may be in the file's hash.
+bool Pipeline::request_rest() {
+  while (rest_.offset < rest_.end && rest_.job->stage == Job::Stage::fetch) {
+    const std::uint64_t offset = rest_.offset;
+    const std::uint64_t length = std::min(kMostPiece, rest_.end - offset);
+    rest_.offset += length;
+    if (rest_.job->has_piece(offset)) continue;
+    sent_.push_back({rest_.job, rest_.block, offset, length});
+    return true;
+  }
+  return false;
 }
 
 void Pipeline::open_some(std::span<Job* const> jobs) {
@@ -118,6 +134,7 @@ void Pipeline::open_some(std::span<Job* const> jobs) {
 }
 
 bool Pipeline::next_request(const std::vector<Job*>& jobs) {
+  if (request_rest()) return true;
   for (; at_job_ < jobs.size(); ++at_job_, at_block_ = 0) {
     Job& job = *jobs[at_job_];
     if (at_job_ > 0 && at_block_ == 0 && std::chrono::steady_clock::now() > enough_) {
@@ -133,8 +150,7 @@ bool Pipeline::next_request(const std::vector<Job*>& jobs) {
     for (; at_block_ < job.blocks; ++at_block_) {
       if (at_block_ == 0) had_ = job.done;  // its writer marks in it what comes
       if (has_bit(had_, at_block_)) continue;
-      request_block(job, at_block_++);
-      return true;
+      if (request_block(job, at_block_++)) return true;
     }
   }
   return false;
@@ -233,9 +249,8 @@ Result<std::pair<wire::Reply, std::vector<std::byte>>> Pipeline::exchange(
 Status Pipeline::ask(const std::function<bool()>& next, const Window& most) {
   if (out_.requests > most.requests / 2 && out_.content < most.content) return {};
   std::vector<std::byte> frames;
-  // However large the blocks of the file are, one is asked for while another comes.
   const auto has_room = [&] {
-    return sent_.size() < 2 || (out_.requests < most.requests && out_.content < most.content);
+    return out_.requests < most.requests && out_.content < most.content;
   };
   while (has_room() && next()) {
     const auto frame = encode_next();
@@ -351,8 +366,10 @@ void Pipeline::take_bytes(const Sent& sent, std::span<const std::byte> bytes) {
   if (job.writer) {
     const std::span<std::byte> room = job.writer->room(bytes.size());
     if (room.data() != bytes.data()) std::ranges::copy(bytes, room.begin());
-    if (auto put = job.writer->put({sent.offset, bytes.size()}); !put) site_.give_up(job, put);
-    if (came_) came_(sent.block);
+    const bool ends_block = !job.delta && job.add_piece(sent.offset);
+    auto put = job.writer->put({sent.offset, bytes.size(), ends_block});
+    if (!put) site_.give_up(job, put);
+    if (came_ && ends_block) came_(sent.block);
     return;
   }
   if (auto written = job.partial->write(bytes, sent.offset); !written) {

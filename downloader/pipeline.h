@@ -53,6 +53,7 @@ class Pipeline {
   Status fetch_each(Job& job, const Next& next, const Came& came);
 
  private:
+  /// A piece that was asked for.
   struct Sent {
     Job* job;
     std::uint64_t block;
@@ -73,7 +74,10 @@ class Pipeline {
   /// Opens the first of what is to be fetched.
   void open_some(std::span<Job* const> jobs);
   bool next_request(const std::vector<Job*>& jobs);
-  void request_block(Job& job, std::uint64_t block);
+  /// Asks for the first piece of a block that is not here; request_rest() for the others. False:
+  /// there is none, or the job is given up.
+  bool request_block(Job& job, std::uint64_t block);
+  bool request_rest();
   std::unique_lock<std::mutex> take_turn() const;
   bool next_missing(Job& job);
   Status exchange_all(const std::function<bool()>& next);
@@ -101,6 +105,13 @@ class Pipeline {
   bool compress_;
   From from_;
   std::deque<Sent> sent_;
+  /// What is still to be asked for of a block, up to `end`.
+  struct {
+    Job* job = nullptr;
+    std::uint64_t block = 0;
+    std::uint64_t offset = 0;
+    std::uint64_t end = 0;
+  } rest_;
   Window out_;  ///< asked for and not here yet
   std::size_t at_job_ = 0;
   Deadline enough_{};

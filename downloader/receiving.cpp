@@ -53,9 +53,12 @@ void Worksite::note_only_block(Job& job) {
 
 Result<std::uint64_t> Worksite::note_block(Job& job, const ContentWriter::Piece& piece) {
   const std::uint64_t size = job.wanted().size;
-  const std::uint64_t block = piece.offset / block_bytes(size);
   instance_.traffic().received.fetch_add(piece.length, std::memory_order_relaxed);
-  if (auto noted = mark_block(job, block); !noted) return noted.error();
+  if (piece.ends_block) {  // its others were put, and so written, before
+    if (auto noted = mark_block(job, piece.offset / block_bytes(size)); !noted) {
+      return noted.error();
+    }
+  }
   return std::min(size, job.frontier * block_bytes(size));
 }
 

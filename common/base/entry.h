@@ -101,8 +101,8 @@ inline constexpr std::size_t kMostFormer = 32;
 /// Most peers an instance knows: a ticket's sources are a 64-bit word.
 inline constexpr int kMaxPeers = 64;
 
-/// The size of the pieces in which a ticket's file is fetched and recorded, in bytes: 1 MiB, and
-/// more for files beyond 16 GiB, so that a ticket's record stays small.
+/// The size of the blocks by which is recorded what of a ticket's file is here, in bytes: 1 MiB,
+/// and more for files beyond 16 GiB, so that a ticket's record stays small.
 constexpr std::uint64_t block_bytes(std::uint64_t size_bytes) {
   std::uint64_t block = 1u << 20;
   while (block < (16u << 20) && size_bytes / block > 16384) block *= 2;

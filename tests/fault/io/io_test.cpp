@@ -8,9 +8,11 @@
 #include <fmt/core.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <new>
 
 #include "common/base/os.h"
@@ -103,7 +105,7 @@ class Pair {
     for (Node* node : {&first_, &second_}) {
       if (std::string found = users_.fault_in(*node); !found.empty()) return found;
     }
-    if (first_.tree() != second_.tree()) return "the shares differ";
+    if (std::string found = tree_difference(); !found.empty()) return found;
     for (Node* node : {&first_, &second_}) {
       auto view = supervisor::View::open(instance_paths(node->state()), store::Access::write);
       if (!view) return view.error().text();
@@ -115,6 +117,21 @@ class Pair {
       }
     }
     return "";
+  }
+
+  /// What only one of them has, or has so; "" for nothing.
+  std::string tree_difference() const {
+    const auto first = first_.tree();
+    const auto second = second_.tree();
+    std::vector<std::pair<std::string, std::string>> one_sided;
+    std::ranges::set_symmetric_difference(first, second, std::back_inserter(one_sided));
+    std::string found;
+    for (const auto& file : one_sided) {
+      const bool is_firsts = std::ranges::find(first, file) != first.end();
+      found += fmt::format("only the {} has {} as \"{}\"; ", is_firsts ? "first" : "second",
+                           file.first, file.second.substr(0, file.second.find('\n')));
+    }
+    return found;
   }
 
   void expect_rest() {
