@@ -108,7 +108,7 @@ Status Pipeline::exchange_all(const std::function<bool()>& next) {
 bool Pipeline::request_block(Job& job, std::uint64_t block) {
   const std::uint64_t size = job.wanted().size;
   const std::uint64_t offset = block * block_bytes(size);
-  rest_ = {&job, block, offset, std::min(offset + block_bytes(size), size)};
+  rest_ = {&job, offset, std::min(offset + block_bytes(size), size)};
   return request_rest();
 }
 
@@ -119,7 +119,7 @@ bool Pipeline::request_rest() {
     const std::uint64_t length = std::min(kMostPiece, rest_.end - offset);
     rest_.offset += length;
     if (rest_.job->has_piece(offset)) continue;
-    sent_.push_back({rest_.job, rest_.block, offset, length});
+    sent_.push_back({rest_.job, offset, length});
     return true;
   }
   return false;
@@ -161,7 +161,7 @@ bool Pipeline::next_missing(Job& job) {
   if (at_block_ == 0) at_block_ = delta.fetched;  // on an earlier connection
   if (at_block_ == delta.missing.size()) return false;
   const Delta::Missing& missing = delta.missing[at_block_++];
-  sent_.push_back({&job, 0, missing.offset, missing.length});
+  sent_.push_back({&job, missing.offset, missing.length});
   return true;
 }
 
@@ -369,7 +369,7 @@ void Pipeline::take_bytes(const Sent& sent, std::span<const std::byte> bytes) {
     const bool ends_block = !job.delta && job.add_piece(sent.offset);
     auto put = job.writer->put({sent.offset, bytes.size(), ends_block});
     if (!put) site_.give_up(job, put);
-    if (came_ && ends_block) came_(sent.block);
+    if (came_ && ends_block) came_(sent.offset / block_bytes(job.wanted().size));
     return;
   }
   if (auto written = job.partial->write(bytes, sent.offset); !written) {

@@ -56,7 +56,6 @@ class Pipeline {
   /// A piece that was asked for.
   struct Sent {
     Job* job;
-    std::uint64_t block;
     std::uint64_t offset;
     std::uint64_t length;
     std::size_t request_bytes = 0;
@@ -108,7 +107,6 @@ class Pipeline {
   /// What is still to be asked for of a block, up to `end`.
   struct {
     Job* job = nullptr;
-    std::uint64_t block = 0;
     std::uint64_t offset = 0;
     std::uint64_t end = 0;
   } rest_;
