@@ -45,6 +45,7 @@ std::vector<Job*> Batch::in_stage(Job::Stage stage) {
 
 std::uint64_t Batch::run(std::vector<state::TicketView> tickets) {
   has_enough_ = false;
+  watch_rounds_ = state::scan_words(instance_.segment).watch_rounds.load();
   jobs_.clear();
   jobs_.resize(tickets.size());
   const Status rules = ignore_.refresh();
@@ -270,7 +271,20 @@ void Batch::record_all() {
   for (std::size_t i = 0; i < recorded.size(); ++i) {
     if (!written[i]) site_.plan_anew(*recorded[i]);
   }
+  look_at_unwatched(changes);
   instance_.wakes.scanner.signal();  // it tells the news
+}
+
+/// What was gone again before the scanner watched its folder, and recorded only after the scanner
+/// had looked for what is gone there: of that nobody has told it.
+void Batch::look_at_unwatched(const std::vector<sync::Change>& recorded) {
+  if (state::scan_words(instance_.segment).watch_rounds.load() == watch_rounds_) return;
+  for (const sync::Change& change : recorded) {
+    const Entry& entry = change.record.entry;
+    if (entry.deleted) continue;
+    const auto stat = share_.stat(entry.path);
+    if (stat && !stat.value()) return instance_.ask_traversal();
+  }
 }
 
 void Batch::pass(state::FaultPoint point) { state::fault_point(instance_.segment.layout(), point); }

@@ -38,6 +38,7 @@ class Batch {
   bool sync_together(const std::vector<Job*>& fetched) const;
   void sync_folders();
   void record_all();
+  void look_at_unwatched(const std::vector<sync::Change>& recorded);
   std::uint64_t settle_rest();
   std::vector<Job*> in_stage(Job::Stage stage);
   void pass(state::FaultPoint point);
@@ -49,7 +50,8 @@ class Batch {
   Sources& sources_;
   Worksite site_;
   std::vector<Job> jobs_;
-  bool has_enough_ = false;  ///< what isn't fetched yet is left to another batch
+  std::uint64_t watch_rounds_ = 0;  ///< as they were before anything was put in place
+  bool has_enough_ = false;         ///< what isn't fetched yet is left to another batch
 };
 
 }  // namespace lefting::downloader

@@ -48,6 +48,9 @@ Status Losers::record_copy(Job& job, sync::Copy copy, const share::FileStat& sta
   changes[0].record.inode = stat.inode;
   changes[0].base = copy.base;
   if (!instance_.index.commit(changes)[0]) return {};  // somebody else's by now
+  // Before the scanner watched its folder, perhaps (Batch::look_at_unwatched).
+  const auto there = share_.stat(changes[0].record.entry.path);
+  if (there && !there.value()) instance_.ask_traversal();
   job.kept = std::move(changes[0]);
   job.kept->base = job.kept->record.sequence;
   return {};

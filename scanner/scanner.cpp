@@ -122,13 +122,15 @@ void Scanner::take_event(const Event& event) {
     case Event::Kind::new_file:
       return restless_.add(event.path, std::chrono::steady_clock::now());
     case Event::Kind::folder:
-      return traverse(event.path);
+      return traverse_below(event.path);
     case Event::Kind::folder_changed:
-      if (unread_.contains(event.path)) traverse(event.path);
+      if (unread_.contains(event.path)) traverse_below(event.path);
       return;
     case Event::Kind::folder_gone:
       examine_suspects();
-      for (std::string& path : instance_.store.paths_below(event.path)) suspect(std::move(path));
+      // The tickets first: what one brought, and had not recorded yet, may be recorded by now.
+      for (std::string& path : instance_.store.tickets_below(event.path)) suspect(std::move(path));
+      for (std::string& path : instance_.store.files_below(event.path)) suspect(std::move(path));
       return;
     case Event::Kind::overflow:
       traverse_soon_ = true;
@@ -140,7 +142,7 @@ void Scanner::look_again_at_the_restless() {
   const Deadline now = std::chrono::steady_clock::now();
   for (std::string& path : restless_.ripe(now)) suspect(std::move(path));
   examine_suspects();
-  for (const std::string& folder : unread_.ripe(now)) traverse(folder);
+  for (const std::string& folder : unread_.ripe(now)) traverse_below(folder);
   examine_suspects();
 }
 

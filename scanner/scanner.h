@@ -40,8 +40,10 @@ class Scanner {
   void traverse_all();
   std::chrono::seconds period() const;
   void traverse(const std::string& folder);
+  /// A folder that was not watched: also what is recorded there and gone.
+  void traverse_below(const std::string& folder);
   void find_missing();
-  void find_missing_in_store(std::size_t shard);
+  void suspect_missing(std::vector<std::string> recorded);
   void end_adoption_if_due();
   void note_unread(const std::string& folder, const Error& error);
   void forget_unread(const std::string& folder, Deadline since);

@@ -151,6 +151,7 @@ void Scanner::traverse(const std::string& folder) {
     left_over += is_left_over(path);
   };
   const share::TraversalCounts counts = share::traverse(share_, folder, visitor);
+  words_.watch_rounds.fetch_add(1);
   if (!context_.stopping()) forget_unread(folder, begun);
   if (folder.empty()) {
     words_.skipped.store(counts.skipped);
@@ -158,6 +159,11 @@ void Scanner::traverse(const std::string& folder) {
     words_.left_over.store(left_over);
     words_.ignored.store(ignored_);
   }
+}
+
+void Scanner::traverse_below(const std::string& folder) {
+  traverse(folder);
+  suspect_missing(instance_.store.files_below(folder));
 }
 
 void Scanner::note_unread(const std::string& folder, const Error& error) {
@@ -212,18 +218,19 @@ void Scanner::find_missing() {
     for (std::string& path : instance_.dictionary.unmarked(shard, scan_)) {
       suspect(std::move(path));
     }
-    if (!instance_.dictionary.complete(shard)) find_missing_in_store(shard);
+    if (instance_.dictionary.complete(shard)) continue;
+    // Where the segment is full it doesn't know all that may be missing.
+    std::vector<std::string> paths;
+    instance_.store.for_each_in_shard(shard, [&](const Record& record) {
+      if (!record.entry.deleted) paths.push_back(record.entry.path);
+    });
+    suspect_missing(std::move(paths));
   }
   examine_suspects();
 }
 
-/// Where the segment is full it doesn't know all that may be missing.
-void Scanner::find_missing_in_store(std::size_t shard) {
-  std::vector<std::string> paths;
-  instance_.store.for_each_in_shard(shard, [&](const Record& record) {
-    if (!record.entry.deleted) paths.push_back(record.entry.path);
-  });
-  for (std::string& path : paths) {
+void Scanner::suspect_missing(std::vector<std::string> recorded) {
+  for (std::string& path : recorded) {
     const auto stat = share_.stat(path);
     const bool is_ignored = rules_are_new_ && ignore_.rules().covers(path);
     if (is_ignored || (stat && !stat.value())) suspect(std::move(path));

@@ -88,6 +88,11 @@ Instance::Instance(InstancePaths instance_paths, Settings instance_settings,
   wakes.downloader.signal();
 }
 
+void Instance::ask_traversal() {
+  state::scan_words(segment).wanted.fetch_add(1);
+  wakes.scanner.signal();
+}
+
 RoleContext::RoleContext(Instance& instance, state::RoleSlot* slot, int stop_fd, UniqueFd ready_fd)
     : instance_{instance}, slot_{slot}, stop_fd_{stop_fd}, ready_fd_{std::move(ready_fd)} {}
 

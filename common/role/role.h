@@ -67,6 +67,8 @@ struct Instance {
            Wakes wakes, const PickInflight& inflight);
 
   const DeviceId& device() const { return identity.device(); }
+  /// The scanner traverses the share once more; what it has begun doesn't count.
+  void ask_traversal();
   state::TrafficWords& traffic() { return state::traffic_words(segment); }
   /// The key for connections, or null where the instance is plain.
   const net::Identity* tls() const { return settings.plain ? nullptr : &identity; }

@@ -45,12 +45,13 @@ struct ScanWords {
   std::atomic<std::uint64_t> answered{0};  ///< the value of `wanted` when the last ended one began
   std::atomic<std::uint64_t> begun{0};     ///< traversals begun
   std::atomic<std::uint64_t> ended{0};
-  std::atomic<std::uint64_t> last_ms{0};     ///< how long the last took
-  std::atomic<std::uint64_t> skipped{0};     ///< symlinks, devices, sockets, reserved names in it
-  std::atomic<std::uint64_t> unreadable{0};  ///< files and folders that could not be read in it
-  std::atomic<std::uint64_t> ignored{0};     ///< files and folders in it that the rules exclude
-  std::atomic<std::uint64_t> left_over{0};   ///< partial files in it that no ticket owns
-  std::atomic<std::uint64_t> held{0};        ///< deletions that are held back
+  std::atomic<std::uint64_t> watch_rounds{0};  ///< +1 when it has begun to watch some folders
+  std::atomic<std::uint64_t> last_ms{0};       ///< how long the last took
+  std::atomic<std::uint64_t> skipped{0};       ///< symlinks, devices, sockets, reserved names in it
+  std::atomic<std::uint64_t> unreadable{0};    ///< files and folders that could not be read in it
+  std::atomic<std::uint64_t> ignored{0};       ///< files and folders in it that the rules exclude
+  std::atomic<std::uint64_t> left_over{0};     ///< partial files in it that no ticket owns
+  std::atomic<std::uint64_t> held{0};          ///< deletions that are held back
   std::atomic<Verdict> verdict{Verdict::none};  ///< on them: a tool sets it, the scanner takes it
   std::atomic<std::uint32_t> watching{0};       ///< 1: inotify covers the share; 0: polling only
 };

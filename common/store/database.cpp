@@ -1,5 +1,6 @@
 #include "common/store/database.h"
 
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -64,6 +65,13 @@ Handle open_database(const std::string& path) {
 }
 
 }  // namespace
+
+std::string select_below(const char* table) {
+  std::string shards = "0";
+  for (std::size_t shard = 1; shard < kShards; ++shard) shards += "," + std::to_string(shard);
+  return fmt::format("SELECT path FROM {} WHERE shard IN ({}) AND path>=?1 AND path<?2", table,
+                     shards);
+}
 
 Handle open_untouched(const std::string& path) { return open_file(path, 0); }
 

@@ -34,6 +34,10 @@ Handle open_untouched(const std::string& path);
 /// Every commit so far is on disk when this returns. Throws StoreError.
 void sync_log(sqlite3* database);
 
+/// Of a table that begins with shard and path. One statement for all shards: beginning to read
+/// costs more than a look into each of them.
+std::string select_below(const char* table);
+
 /// The open database and every statement that is asked of it.
 struct Store::Database {
   Database(const std::string& path, Access access);
@@ -49,9 +53,8 @@ struct Store::Database {
   Statement set_fact{raw, "INSERT OR REPLACE INTO fact VALUES(?,?)"};
   Statement find{raw, "SELECT " RECORD_COLUMNS " FROM file WHERE shard=? AND path=?"};
   Statement shard{raw, "SELECT " RECORD_COLUMNS " FROM file WHERE shard=?"};
-  Statement below{raw,
-                  "SELECT path FROM file WHERE shard=?1 AND path>=?2 AND path<?3 AND deleted=0 "
-                  "UNION SELECT path FROM ticket WHERE shard=?1 AND path>=?2 AND path<?3"};
+  Statement files_below{raw, (select_below("file") + " AND deleted=0").c_str()};
+  Statement tickets_below{raw, select_below("ticket").c_str()};
   Statement changes{
       raw, "SELECT " RECORD_COLUMNS " FROM file WHERE sequence>? ORDER BY sequence LIMIT ?"};
   Statement deleted{raw, "SELECT " RECORD_COLUMNS " FROM file WHERE shard=? AND deleted=1"};

@@ -6,6 +6,20 @@
 
 namespace lefting::store {
 
+namespace {
+
+std::vector<std::string> paths_below(Statement& select, std::string_view folder) {
+  const std::string first = std::string{folder} + "/";
+  const std::string beyond = std::string{folder} + "0";  // '0' follows '/'
+  std::vector<std::string> out;
+  Query query{select};
+  query->bind_blob(1, first).bind_blob(2, beyond);
+  while (query->step()) out.emplace_back(query->blob(0));
+  return out;
+}
+
+}  // namespace
+
 Store::Store(const std::string& path, Access access) : path_{path}, access_{access} { open(); }
 Store::~Store() = default;
 
@@ -75,17 +89,14 @@ void Store::for_each_in_shard(std::size_t shard, const EmitRecord& emit) {
   }
 }
 
-std::vector<std::string> Store::paths_below(std::string_view folder) {
+std::vector<std::string> Store::files_below(std::string_view folder) {
   const std::lock_guard lock{mutex_};
-  const std::string first = std::string{folder} + "/";
-  const std::string beyond = std::string{folder} + "0";  // '0' follows '/'
-  std::vector<std::string> out;
-  for (std::uint64_t shard = 0; shard < kShards; ++shard) {
-    Query query{database_->below};
-    query->bind(1, shard).bind_blob(2, first).bind_blob(3, beyond);
-    while (query->step()) out.emplace_back(query->blob(0));
-  }
-  return out;
+  return paths_below(database_->files_below, folder);
+}
+
+std::vector<std::string> Store::tickets_below(std::string_view folder) {
+  const std::lock_guard lock{mutex_};
+  return paths_below(database_->tickets_below, folder);
 }
 
 std::size_t Store::changes_after(std::uint64_t after, std::size_t most, const EmitRecord& emit) {

@@ -119,9 +119,10 @@ class Store {
   std::uint64_t told_to_all();
   using EmitRecord = std::function<void(const Record&)>;
   void for_each_in_shard(std::size_t shard, const EmitRecord& emit);
-  /// The paths below a folder of which there is a live (not deleted) record or a ticket: what a
-  /// ticket brought may be in place and not recorded yet.
-  std::vector<std::string> paths_below(std::string_view folder);
+  /// The paths below a folder of which there is a live (not deleted) record, and of which there is
+  /// a ticket.
+  std::vector<std::string> files_below(std::string_view folder);
+  std::vector<std::string> tickets_below(std::string_view folder);
   /// Records with sequence > `after`, in its order, at most `most`. Returns how many.
   std::size_t changes_after(std::uint64_t after, std::size_t most, const EmitRecord& emit);
   struct Count {
