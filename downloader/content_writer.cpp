@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <new>
+#include <numeric>
+#include <utility>
 
 #include "common/base/assert.h"
 #include "common/base/entry.h"
@@ -23,7 +25,7 @@ constexpr std::uint64_t kWriteBack = 16u << 20;
 ContentWriter::ContentWriter(share::PartialFile& partial, std::uint64_t size_bytes, HashKind kind,
                              Note note)
     : partial_{partial}, size_{size_bytes}, note_{std::move(note)} {
-  writer_ = std::jthread{[this] { write_all(); }};
+  for (std::jthread& writer : writers_) writer = std::jthread{[this] { write_all(); }};
   hasher_ = std::jthread{[this, kind] { hash_all(kind); }};
 }
 
@@ -85,15 +87,21 @@ Status ContentWriter::put(const Piece& piece) {
   slot.stage = Stage::filled;
   slot.is_hashed = false;
   slot.piece = piece;
-  to_write_.push_back(&slot);
+  put_.push_back({.piece = piece, .slot = &slot});
   changed_.notify_all();
   return outcome();
 }
 
 Status ContentWriter::settle() {
   std::unique_lock lock{mutex_};
-  changed_.wait(lock, [&] { return to_write_.empty(); });
+  changed_.wait(lock, [&] { return put_.empty() && !is_noting_; });
   return outcome();
+}
+
+std::uint64_t ContentWriter::pending_bytes() {
+  const std::lock_guard lock{mutex_};
+  const auto add = [](std::uint64_t sum, const Put& put) { return sum + put.piece.length; };
+  return std::accumulate(put_.begin(), put_.end(), std::uint64_t{0}, add);
 }
 
 Status ContentWriter::outcome() const {
@@ -114,40 +122,66 @@ Result<ContentHash> ContentWriter::finish() {
   return hash_;
 }
 
+ContentWriter::Put* ContentWriter::next_to_write() {
+  const auto at = std::ranges::find_if(put_, [](const Put& put) { return put.slot != nullptr; });
+  return at == put_.end() ? nullptr : &*at;
+}
+
 void ContentWriter::write_all() {
   std::unique_lock lock{mutex_};
   for (;;) {
-    changed_.wait(lock, [&] { return stop_ || !to_write_.empty(); });
+    Put* put = nullptr;  // it stays where it is until it is noted
+    changed_.wait(lock, [&] { return stop_ || (put = next_to_write()) != nullptr; });
     if (stop_) return;
-    Slot& slot = *to_write_.front();
+    Slot& slot = *std::exchange(put->slot, nullptr);
     if (failure_ && !thrown_) {
       lock.unlock();
-      Result<std::uint64_t> done{std::uint64_t{0}};
-      std::exception_ptr thrown;
-      try {
-        done = write(slot);
-      } catch (...) {
-        thrown = std::current_exception();
-      }
+      const Status done = write(slot);
       lock.lock();
-      thrown_ = thrown;
-      if (done) frontier_ = std::max(frontier_, done.value());
-      if (!done) failure_ = done.error();
+      if (!done && failure_) failure_ = done;
     }
+    put->is_written = true;
     slot.stage = slot.is_hashed ? Stage::free : Stage::written;
-    to_write_.pop_front();
+    note_written(lock);
     changed_.notify_all();
   }
 }
 
-Result<std::uint64_t> ContentWriter::write(const Slot& slot) {
-  auto done = partial_.write(slot.bytes.first(slot.piece.length), slot.piece.offset);
-  if (!done) return done.error();
-  dirty_ += slot.piece.length;
+/// One thread at a time: who comes meanwhile leaves its own to that one.
+void ContentWriter::note_written(std::unique_lock<std::mutex>& lock) {
+  if (is_noting_) return;
+  is_noting_ = true;
+  while (!put_.empty() && put_.front().is_written) {
+    const Piece piece = put_.front().piece;
+    put_.pop_front();
+    if (!failure_ || thrown_) continue;
+    changed_.notify_all();
+    lock.unlock();
+    Result<std::uint64_t> done{std::uint64_t{0}};
+    std::exception_ptr thrown;
+    try {
+      done = note(piece);
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+    lock.lock();
+    thrown_ = thrown;
+    if (done) frontier_ = std::max(frontier_, done.value());
+    if (!done && failure_) failure_ = done.error();
+  }
+  is_noting_ = false;
+}
+
+Status ContentWriter::write(const Slot& slot) {
+  return partial_.write(slot.bytes.first(slot.piece.length), slot.piece.offset);
+}
+
+Result<std::uint64_t> ContentWriter::note(const Piece& piece) {
+  dirty_ += piece.length;
   // So that the sync at the end waits for less.
   if (dirty_ >= kWriteBack) partial_.start_sync();
   dirty_ %= kWriteBack;
-  return note_(slot.piece);
+  return note_(piece);
 }
 
 ContentWriter::Slot* ContentWriter::next_in_memory() {

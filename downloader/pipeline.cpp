@@ -15,9 +15,9 @@ namespace lefting::downloader {
 
 namespace {
 
-/// What may be on its way at once: a little, since a death loses it, and what 2 Gbit/s need in a
-/// round trip.
-constexpr std::uint64_t kLeastWindow = 2u << 20;
+/// What may be on its way at once, up to the disk: a little, since a death loses it, and what 2
+/// Gbit/s need in a round trip.
+constexpr std::uint64_t kLeastWindow = 3u << 20;
 constexpr std::uint64_t kMostWindow = 32u << 20;
 constexpr std::uint64_t kBytesAMicrosecond = 250;
 /// The same of the requests: many small files fill a long way, too.
@@ -250,7 +250,10 @@ Status Pipeline::ask(const std::function<bool()>& next, const Window& most) {
   if (out_.requests > most.requests / 2 && out_.content < most.content) return {};
   std::vector<std::byte> frames;
   const auto has_room = [&] {
-    return out_.requests < most.requests && out_.content < most.content;
+    // Where the disk is slower than the link little is asked for ahead of it.
+    ContentWriter* const writer = sent_.empty() ? nullptr : sent_.back().job->writer.get();
+    const std::uint64_t content = out_.content + (writer != nullptr ? writer->pending_bytes() : 0);
+    return out_.requests < most.requests && content < most.content;
   };
   while (has_room() && next()) {
     const auto frame = encode_next();

@@ -135,16 +135,16 @@ Result<PartialFile> PartialFile::open(const Share& share, std::string_view path,
   return give(std::move(fd), false);
 }
 
-Status PartialFile::write(std::span<const std::byte> bytes, std::uint64_t offset) {
+Status PartialFile::write(std::span<const std::byte> bytes, std::uint64_t offset) const {
   const bool is_aligned = offset % kDirectUnit == 0 &&
                           reinterpret_cast<std::uintptr_t>(bytes.data()) % kDirectUnit == 0;
   const std::size_t direct = direct_ && is_aligned ? bytes.size() / kDirectUnit * kDirectUnit : 0;
   if (direct != 0) {
     const auto done = pwrite_all(direct_.get(), bytes.first(direct), offset);
     if (done) return write(bytes.subspan(direct), offset + direct);
-    // A file system that only seemed to know it: from now on without.
-    if (done.error().code.value() == EINVAL) direct_.reset();
-    if (direct_) return os_error(done.error().code.value(), "write", path_);
+    // A file system that only seems to know it says EINVAL: then without.
+    const int code = done.error().code.value();
+    if (code != EINVAL) return os_error(code, "write", path_);
   }
   auto done = pwrite_all(fd_.get(), bytes, offset);
   if (!done) return os_error(done.error().code.value(), "write", path_);

@@ -34,8 +34,9 @@ class PartialFile {
   bool resumed() const { return resumed_; }
 
   /// Of a large file what is aligned to kDirectUnit, in memory and in the file, goes past the page
-  /// cache: copying it there would cost more than all else that is done with it.
-  Status write(std::span<const std::byte> bytes, std::uint64_t offset);
+  /// cache: copying it there would cost more than all else that is done with it. Several threads
+  /// may write at once.
+  Status write(std::span<const std::byte> bytes, std::uint64_t offset) const;
   /// Whether copy() would put all through the page cache, so that to read and to write() costs
   /// less.
   bool copies_through_cache() const;

@@ -84,10 +84,15 @@ TEST_CASE("ContentWriter: pieces in any order end as the file and its hash") {
     Order order(file.here.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
     arrange(order);
-    ContentWriter writer{file.partial, bytes, HashKind::blake3,
-                         [&](const auto& piece) { return file.note(piece); }};
+    Order noted;
+    ContentWriter writer{file.partial, bytes, HashKind::blake3, [&](const auto& piece) {
+                           noted.push_back(piece.offset / kPiece);
+                           return file.note(piece);
+                         }};
     for (const std::size_t at : order) REQUIRE(file.put(writer, at).ok());
     REQUIRE(writer.settle().ok());
+    CHECK(writer.pending_bytes() == 0);
+    CHECK(noted == order);
     CHECK(std::ranges::count(file.here, true) == static_cast<std::ptrdiff_t>(file.here.size()));
     CHECK(writer.finish().value() == file.hash());
     CHECK(file.on_disk() == file.content);
