@@ -268,10 +268,10 @@ void Batch::record_all() {
   if (changes.empty() && dropped.empty()) return;
   pass(state::FaultPoint::synced);
   const std::vector<bool> written = instance_.index.commit(changes, std::move(dropped));
+  look_at_unwatched(changes);  // before any of it is taken away again
   for (std::size_t i = 0; i < recorded.size(); ++i) {
     if (!written[i]) site_.plan_anew(*recorded[i]);
   }
-  look_at_unwatched(changes);
   instance_.wakes.scanner.signal();  // it tells the news
 }
 

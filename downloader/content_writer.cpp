@@ -136,7 +136,7 @@ void ContentWriter::write_all() {
     Slot& slot = *std::exchange(put->slot, nullptr);
     if (failure_ && !thrown_) {
       lock.unlock();
-      const Status done = write(slot);
+      const Status done = partial_.write(slot.bytes.first(slot.piece.length), slot.piece.offset);
       lock.lock();
       if (!done && failure_) failure_ = done;
     }
@@ -170,10 +170,6 @@ void ContentWriter::note_written(std::unique_lock<std::mutex>& lock) {
     if (!done && failure_) failure_ = done.error();
   }
   is_noting_ = false;
-}
-
-Status ContentWriter::write(const Slot& slot) {
-  return partial_.write(slot.bytes.first(slot.piece.length), slot.piece.offset);
 }
 
 Result<std::uint64_t> ContentWriter::note(const Piece& piece) {

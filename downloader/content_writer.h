@@ -88,7 +88,6 @@ class ContentWriter {
   static Memory allocate(std::size_t size_bytes);
   void make_room();
   void write_all();
-  Status write(const Slot& slot);
   Result<std::uint64_t> note(const Piece& piece);
   void hash_all(HashKind kind);
   // The mutex is held for these.

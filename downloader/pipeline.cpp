@@ -250,7 +250,7 @@ Status Pipeline::ask(const std::function<bool()>& next, const Window& most) {
   if (out_.requests > most.requests / 2 && out_.content < most.content) return {};
   std::vector<std::byte> frames;
   const auto has_room = [&] {
-    // Where the disk is slower than the link little is asked for ahead of it.
+    // Where the disk is slower than the link little is asked for ahead of it, but always something.
     ContentWriter* const writer = sent_.empty() ? nullptr : sent_.back().job->writer.get();
     const std::uint64_t content = out_.content + (writer != nullptr ? writer->pending_bytes() : 0);
     return out_.requests < most.requests && content < most.content;
